@@ -1,0 +1,54 @@
+# Every library that the project uses, found as the system's own package. A required one that is missing stops the
+# configuration with the Debian package to install; an optional one says what its absence disables.
+find_package(OpenMP REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(LibArchive REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(PNG REQUIRED)
+find_package(CURL REQUIRED)
+find_package(OpenSSL REQUIRED)
+
+# Highway: HWY_BROKEN_EMU128 makes the plain scalar target the baseline, so that it can be forced like any other;
+# HWY_COMPILE_ALL_ATTAINABLE compiles it on machines whose baseline is better (NEON) too.
+find_library(HWY_LIBRARY hwy REQUIRED)
+find_path(HWY_INCLUDE hwy/highway.h REQUIRED)
+add_library(fdi_highway INTERFACE)
+target_include_directories(fdi_highway INTERFACE ${HWY_INCLUDE})
+target_link_libraries(fdi_highway INTERFACE ${HWY_LIBRARY})
+target_compile_definitions(fdi_highway INTERFACE HWY_BROKEN_EMU128=1 HWY_COMPILE_ALL_ATTAINABLE=1)
+
+# OpenBLAS: the OpenMP build shares our thread pool; the directory is put into the run path because the
+# distribution's alternatives may point libopenblas.so.0 at the pthread build.
+add_library(fdi_openblas INTERFACE)
+if(FDI_OPENBLAS)
+  find_library(OPENBLAS_LIBRARY openblas PATH_SUFFIXES openblas-openmp openblas-pthread)
+  find_path(OPENBLAS_INCLUDE openblas/cblas.h PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp
+            ${CMAKE_LIBRARY_ARCHITECTURE})
+  find_path(OPENBLAS_INCLUDE cblas.h PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp
+            ${CMAKE_LIBRARY_ARCHITECTURE}/openblas-pthread ${CMAKE_LIBRARY_ARCHITECTURE})
+  if(OPENBLAS_LIBRARY AND OPENBLAS_INCLUDE)
+    get_filename_component(openblas_dir ${OPENBLAS_LIBRARY} DIRECTORY)
+    target_include_directories(fdi_openblas INTERFACE ${OPENBLAS_INCLUDE})
+    target_link_libraries(fdi_openblas INTERFACE ${OPENBLAS_LIBRARY})
+    target_link_options(fdi_openblas INTERFACE "-Wl,-rpath,${openblas_dir}" "-Wl,--disable-new-dtags")
+    target_compile_definitions(fdi_openblas INTERFACE FDI_HAVE_OPENBLAS=1)
+  else()
+    message(WARNING "OpenBLAS not found (Debian: libopenblas-openmp-dev): no --gemm openblas, no OpenBLAS peer in bench")
+  endif()
+endif()
+
+# oneDNN: a peer in the benchmarks.
+add_library(fdi_onednn INTERFACE)
+if(FDI_ONEDNN)
+  find_library(DNNL_LIBRARY dnnl)
+  find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.hpp)
+  if(DNNL_LIBRARY AND DNNL_INCLUDE)
+    target_include_directories(fdi_onednn INTERFACE ${DNNL_INCLUDE})
+    target_link_libraries(fdi_onednn INTERFACE ${DNNL_LIBRARY})
+    target_compile_definitions(fdi_onednn INTERFACE FDI_HAVE_ONEDNN=1)
+  else()
+    message(WARNING "oneDNN not found (Debian: libdnnl-dev): bench runs without the oneDNN peer")
+  endif()
+endif()

@@ -1,0 +1,141 @@
+// Shape, Rng, Arena, AtomicFile: the small things that everything else trusts.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+
+#include "core/arena.h"
+#include "core/cpu.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "core/progress.h"
+#include "core/rng.h"
+#include "core/shape.h"
+#include "core/threads.h"
+
+namespace fdi::core {
+namespace {
+
+namespace fs = std::filesystem;
+
+class CoreFile : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "fdi-core-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    dir_ = pattern;
+  }
+  void TearDown() override { fs::remove_all(dir_); }
+  fs::path dir_;
+};
+
+TEST(Shape, CountsPrintsAndCompares) {
+  const Shape s{32, 32, 3};
+  EXPECT_EQ(s.size(), 3072);
+  EXPECT_EQ(to_string(s), "(32, 32, 3)");
+  EXPECT_EQ(to_string(with_batch(8, s)), "(8, 32, 32, 3)");
+  EXPECT_EQ(Shape{}.size(), 1);
+  EXPECT_NE(s, (Shape{32, 32}));
+  EXPECT_THROW(with_batch(1, Shape{1, 2, 3, 4, 5}), Error);
+}
+
+TEST(Rng, SameNameSameNumbersOtherNameOtherNumbers) {
+  Rng a(1, Stream::kShuffle, 7), b(1, Stream::kShuffle, 7), c(1, Stream::kShuffle, 8), d(1, Stream::kAugment, 7);
+  const uint64_t first = a.next();
+  EXPECT_EQ(first, b.next());
+  EXPECT_NE(first, c.next());
+  EXPECT_NE(first, d.next());
+}
+
+TEST(Rng, MomentsAreThoseOfTheDistributions) {
+  Rng rng(3, Stream::kTest);
+  const int n = 200000;
+  double u = 0, g = 0, g2 = 0;
+  for (int i = 0; i < n; ++i) {
+    u += rng.uniform();
+    const double x = rng.normal();
+    g += x;
+    g2 += x * x;
+  }
+  EXPECT_NEAR(u / n, 0.5, 5 * 0.289 / std::sqrt(n));  // five standard errors
+  EXPECT_NEAR(g / n, 0.0, 5.0 / std::sqrt(n));
+  EXPECT_NEAR(g2 / n, 1.0, 5 * 1.414 / std::sqrt(n));
+}
+
+TEST(Rng, ShuffleIsAPermutation) {
+  std::vector<int> v(100);
+  for (int i = 0; i < 100; ++i) v[i] = i;
+  Rng(5, Stream::kShuffle).shuffle(v.begin(), v.end());
+  EXPECT_EQ(std::set<int>(v.begin(), v.end()).size(), 100u);
+  EXPECT_FALSE(std::is_sorted(v.begin(), v.end()));
+}
+
+TEST(Arena, CutsAlignedZeroedPiecesAndRewinds) {
+  Arena arena(Arena::padded_bytes(3) + Arena::padded_bytes(20));
+  float* a = arena.floats(3);
+  const size_t mark = arena.mark();
+  float* b = arena.floats(20);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(a) % Arena::kAlignment, 0u);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(b) % Arena::kAlignment, 0u);
+  EXPECT_EQ(b[19], 0.0F);
+  arena.rewind(mark);
+  EXPECT_EQ(arena.floats(20), b);
+}
+
+TEST(Threads, RefusesNonsense) {
+  EXPECT_GE(threads(), 1);
+  EXPECT_THROW(set_threads(0), Error);
+  EXPECT_THROW(set_threads(-3), Error);
+  const int before = threads();
+  set_threads(2);
+  EXPECT_EQ(threads(), 2);
+  set_threads(before);
+}
+
+TEST(Cpu, TellsPlausibleCaches) {
+  EXPECT_GE(cpu_info().l1_bytes, size_t{4} << 10);
+  EXPECT_GE(cpu_info().l2_bytes, cpu_info().l1_bytes);
+  EXPECT_GT(peak_memory_bytes(), size_t{1} << 20);
+}
+
+TEST(Progress, DurationsReadWell) {
+  EXPECT_EQ(format_duration(48.2), "48 s");
+  EXPECT_EQ(format_duration(200), "3 min 20 s");
+  EXPECT_EQ(format_duration(3900), "1 h 05 min");
+}
+
+TEST_F(CoreFile, UncommittedWriteLeavesTheOldFileAndNoRest) {
+  const std::string path = dir_ / "a.json";
+  write_file_atomically(path, "old");
+  {
+    AtomicFile file(path);
+    file.write(std::string_view("half"));
+  }
+  EXPECT_EQ(read_file(path), "old");
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir_), fs::directory_iterator()), 1);
+  write_file_atomically(path, "new");
+  EXPECT_EQ(read_file(path), "new");
+}
+
+TEST_F(CoreFile, MissingFolderIsAnErrorThatSaysWhatToDo) {
+  try {
+    write_file_atomically((dir_ / "no" / "such" / "folder").string(), "x");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), ::testing::HasSubstr("create its folder first"));
+  }
+}
+
+TEST_F(CoreFile, ReadRefusesFoldersMissingAndTooLarge) {
+  EXPECT_THROW(read_file(dir_.string()), Error);
+  EXPECT_THROW(read_file((dir_ / "missing").string()), Error);
+  write_file_atomically((dir_ / "b").string(), "12345");
+  EXPECT_THROW(read_file((dir_ / "b").string(), 4), Error);
+}
+
+}  // namespace
+}  // namespace fdi::core
