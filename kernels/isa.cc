@@ -1,0 +1,75 @@
+#include "kernels/isa.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <hwy/highway.h>
+
+#include <array>
+#include <cstdlib>
+#include <utility>
+
+#include "core/error.h"
+
+namespace fdi::kernels {
+namespace {
+
+struct Target {
+  int64_t bit;
+  const char* name;
+};
+// Our names, those of the field; Highway calls avx512 "AVX3". Best first.
+constexpr std::array<Target, 6> kTargets{{{HWY_AVX3, "avx512"},
+                                          {HWY_AVX2, "avx2"},
+                                          {HWY_SSE4, "sse4"},
+                                          {HWY_SSSE3, "ssse3"},
+                                          {HWY_NEON, "neon"},
+                                          {HWY_SCALAR, "scalar"}}};
+
+int64_t machine_targets() {
+  static const int64_t targets = hwy::SupportedTargets() & HWY_TARGETS;
+  return targets;
+}
+
+void choose(int64_t targets) {
+  hwy::SetSupportedTargetsForTest(targets);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
+void read_environment_once() {
+  static const bool done = [] {
+    machine_targets();  // before anything is forced
+    if (const char* name = std::getenv("FASTDEEPIOT_ISA"); name != nullptr && *name != '\0') {
+      set_isa(name);
+    } else {
+      choose(machine_targets());
+    }
+    return true;
+  }();
+  (void)done;
+}
+
+}  // namespace
+
+std::vector<std::string> available_isas() {
+  std::vector<std::string> names;
+  for (const Target& t : kTargets)
+    if (machine_targets() & t.bit) names.emplace_back(t.name);
+  return names;
+}
+
+void set_isa(std::string_view name) {
+  if (name.empty() || name == "auto") return choose(machine_targets());
+  for (const Target& t : kTargets)
+    if (name == t.name && (machine_targets() & t.bit)) return choose(t.bit);
+  core::fail("instruction set \"{}\" is not available; this machine has: {}", name, fmt::join(available_isas(), ", "));
+}
+
+std::string isa() {
+  read_environment_once();
+  const int64_t best = hwy::SupportedTargets() & HWY_TARGETS;
+  for (const Target& t : kTargets)
+    if (best & t.bit) return t.name;
+  return "unknown";
+}
+
+}  // namespace fdi::kernels
