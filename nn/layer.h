@@ -1,0 +1,78 @@
+// Layer: one op bound to its weights, forward and backward. OpInfo: what is known of an op without building it.
+// One file per op defines both; nn/ops.cc lists them. Called by Network only.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/shape.h"
+#include "kernels/gemm.h"
+#include "nn/spec.h"
+
+namespace fdi::nn {
+
+using core::Tensor;
+
+enum class Init {
+  kZeros,
+  kOnes,
+  kHeNormal,
+  kGlorotUniform,
+  kUniformHidden
+};  // the last: U(-1/sqrt(h), 1/sqrt(h)), RNNs
+
+struct ParameterSpec {
+  std::string name;  // within the layer: "weight", "bias", "running_mean"
+  Shape shape;
+  Init init = Init::kZeros;
+  int fan_in = 1, fan_out = 1;
+  bool trainable = true;  // false: state that training updates without a gradient (running statistics)
+};
+
+// What holds for one forward/backward pair of a whole network.
+struct Pass {
+  int batch = 0;                 // examples in this batch, at most the planned number
+  bool training = false;         // dropout draws, batch norm uses the batch's statistics
+  uint64_t seed = 0, step = 0;   // name the random stream of this step
+  std::span<const int> lengths;  // valid steps of each example's sequence; empty: all steps are valid
+  kernels::Workspace workspace;
+};
+
+class Layer {
+ public:
+  virtual ~Layer() = default;
+  // Values and gradients in the order of OpInfo::parameters. Inference: `grads` is empty, values may be packed here
+  // into the block of packed_floats() that Network owns, and the values themselves are gone afterwards.
+  virtual void bind(std::span<const Tensor> values, std::span<const Tensor> grads) {}
+  virtual int64_t packed_floats() const { return 0; }                  // inference only
+  virtual void pack(std::span<const Tensor> values, float* packed) {}  // inference only, replaces bind()
+  virtual int64_t state_floats(int batch) const { return 0; }          // kept from forward to backward
+  virtual void bind_state(float* state) {}
+  virtual size_t workspace_bytes(int batch, int threads, bool training) const { return 0; }
+
+  // x[i] (batch, in shape i), y (batch, out shape).
+  virtual void forward(const Pass& pass, std::span<const Tensor> x, Tensor y) noexcept = 0;
+  // dy may be overwritten; dx[i].data is null where no gradient is wanted, else overwritten in full.
+  virtual void backward(const Pass& pass, std::span<const Tensor> x, Tensor y, Tensor dy,
+                        std::span<const Tensor> dx) noexcept = 0;
+};
+
+struct OpInfo {
+  Op op;
+  const char* name;
+  int min_inputs, max_inputs;
+  std::vector<const char*> attributes;  // JSON keys that the op reads; those without a sensible default are `required`
+  std::vector<const char*> required;
+  Shape (*output_shape)(const LayerSpec&, std::span<const Shape> in);  // throws Error
+  std::vector<ParameterSpec> (*parameters)(const LayerSpec&, std::span<const Shape> in);
+  int64_t (*flops)(const LayerSpec&, std::span<const Shape> in);  // per example; one multiply-add = 2
+  std::unique_ptr<Layer> (*make)(const LayerSpec&, std::span<const Shape> in, bool training);
+  bool alias = false;  // flatten, reshape: the output is the input's memory under another shape
+};
+
+const OpInfo& op_info(Op op);
+std::span<const OpInfo* const> all_ops();
+
+}  // namespace fdi::nn
