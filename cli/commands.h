@@ -1,0 +1,17 @@
+// The subcommands, one file each. A command adds itself to the app with its options and a callback that does the work;
+// cli.cc lists them. Callbacks throw core::Error for bad input and write their result to standard output.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace fdi::cli {
+
+void add_train(CLI::App& app);  // train.cc
+void add_eval(CLI::App& app);   // eval.cc
+void add_info(CLI::App& app);   // info.cc
+void add_data(CLI::App& app);   // data.cc
+void add_bench(CLI::App& app);  // bench.cc
+
+}  // namespace fdi::cli

@@ -1,0 +1,34 @@
+// Options that every subcommand has: --json, --threads, --isa, --gemm, --seed; and how a result leaves the program.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace fdi::cli {
+
+struct CommonOptions {
+  std::string json;  // file for the machine-readable result; "-": standard output; empty: none
+  int threads = 0;   // 0: not given, all processors
+  std::string isa;   // empty: the best one, or FASTDEEPIOT_ISA
+  std::string gemm = "native";
+  uint64_t seed = 1;
+};
+
+// Adds the options to `command` and makes `work` its callback, run after the options have been applied: threads, ISA
+// and GEMM provider are set, and --json is known to be writable. `common` must live as long as the app does.
+void add_common(CLI::App& command, CommonOptions& common, std::function<void()> work);
+
+// Where --json asks for it, writes the result (atomically). With --json -, human output must stay away from standard
+// output: print() then writes nothing.
+void write_result(const CommonOptions& common, const nlohmann::json& result);
+void print(const CommonOptions& common, const std::string& text);
+
+// Throws Error where a file of this name could not be created: said before hours of work, not after.
+void check_writable(const std::string& path);
+
+}  // namespace fdi::cli
