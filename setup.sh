@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Gets a machine ready and builds build/fastdeepiot. demo.sh calls it plain, test.sh with --test; it is quick when
+# there is nothing to do. Packages are Debian 12's; only the missing ones are installed, with sudo when not root.
+#   ./setup.sh            what the program needs, and the program
+#   ./setup.sh --test     and what the tests need (GoogleTest, clang), and the tests
+#   ./setup.sh --bench    and the peers that run as programs of their own (PyTorch, ONNX, node)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+build_packages=(g++ cmake ninja-build git ca-certificates libhwy-dev libopenblas-openmp-dev libdnnl-dev libfmt-dev
+  nlohmann-json3-dev libcli11-dev libarchive-dev libjpeg-dev libpng-dev zlib1g-dev libcurl4-openssl-dev libssl-dev)
+test_packages=(libgtest-dev libgmock-dev clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libomp-14-dev)
+bench_packages=(python3 python3-torch python3-pil python3-onnx)  # and node with npm, for ONNX Runtime: see bench/RESULTS.md
+
+packages=("${build_packages[@]}")
+tests=no
+for argument in "$@"; do
+  case "$argument" in
+    --test) packages+=("${test_packages[@]}"); tests=yes ;;
+    --bench) packages+=("${bench_packages[@]}") ;;
+    *) echo "setup.sh: unknown argument '$argument'; it takes --test and --bench" >&2; exit 2 ;;
+  esac
+done
+
+say() { echo "setup: $*" >&2; }
+
+install_missing() {
+  local missing=() package
+  for package in "${packages[@]}"; do
+    [[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" == installed ]] || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  local id=unknown version=unknown as_root=()
+  [[ -r /etc/os-release ]] && id=$(. /etc/os-release; echo "$ID") version=$(. /etc/os-release; echo "${VERSION_ID:-}")
+  [[ "$id $version" == "debian 12" ]] || say "this is $id $version: only Debian 12 has been tried, package names may differ"
+  if ((EUID)); then
+    command -v sudo >/dev/null || { say "not root and no sudo; as root, install: ${missing[*]}"; exit 2; }
+    as_root=(sudo)
+  fi
+  say "installing ${#missing[@]} Debian packages: ${missing[*]}"
+  "${as_root[@]}" apt-get update -qq </dev/null ||
+    say "apt-get update failed; going on with the package lists that are there"
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
+    </dev/null >&2 || { say "apt-get could not install: ${missing[*]}; see its message above"; exit 1; }
+}
+
+if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then
+  install_missing
+else
+  echo "setup: this system has no apt-get; install what these Debian 12 packages hold, then run cmake yourself: ${packages[*]}" >&2
+  exit 2
+fi
+
+# A compiler process takes up to 1.5 GB on the largest sources: no more of them than memory holds.
+memory_kib=$(awk '/^MemAvailable:/ {print $2}' /proc/meminfo)
+jobs=$((memory_kib / 1572864))
+((jobs < $(nproc))) || jobs=$(nproc)
+((jobs > 0)) || jobs=1
+export CMAKE_BUILD_PARALLEL_LEVEL=$jobs
+
+configure=(cmake -S . -B build)
+[[ -f build/CMakeCache.txt ]] || configure+=(-G Ninja -DCMAKE_BUILD_TYPE=Release -DFDI_TESTS=OFF)
+[[ $tests == no ]] || configure+=(-DFDI_TESTS=ON -DFDI_CHECKS=ON)
+target=(--target fastdeepiot)
+[[ $tests == no ]] || target=()
+say "building with $jobs jobs in build/"
+"${configure[@]}" >build.log 2>&1 || { cat build.log >&2; rm -f build.log; say "configuring failed, see above"; exit 1; }
+mkdir -p build && mv build.log build/configure.log
+cmake --build build "${target[@]}" >&2

@@ -1,0 +1,32 @@
+# Checks of the whole tree as ctest tests, label "check" (minutes, not seconds): formatting, clang-tidy, and the unit
+# tests and fuzz targets of a second build under AddressSanitizer and UndefinedBehaviorSanitizer. test.sh turns them on.
+set(sanitized ${CMAKE_BINARY_DIR}/asan)
+
+add_test(NAME check.format COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/format_check.sh WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+add_test(NAME check.tidy COMMAND ${CMAKE_COMMAND} --build ${CMAKE_BINARY_DIR} --target tidy)
+set_tests_properties(check.format check.tidy PROPERTIES LABELS check TIMEOUT 1500)
+
+add_test(NAME asan.configure COMMAND ${CMAKE_COMMAND} --preset asan -B ${sanitized}
+         WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+add_test(NAME asan.build COMMAND ${CMAKE_COMMAND} --build ${sanitized})
+set_tests_properties(asan.configure PROPERTIES FIXTURES_SETUP asan_tree LABELS check)
+set_tests_properties(asan.build PROPERTIES FIXTURES_REQUIRED asan_tree FIXTURES_SETUP asan LABELS check TIMEOUT 1500)
+
+set(sanitizer_environment
+  "ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1"
+  "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/sanitizer/leaks.txt:print_suppressions=0"
+  "UBSAN_OPTIONS=print_stacktrace=1")
+foreach(program IN LISTS test_programs)
+  string(REGEX REPLACE "fdi_(.*)_tests" "asan.\\1" name ${program})
+  add_test(NAME ${name} COMMAND ${sanitized}/tests/${program} --gtest_brief=1)
+  set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED asan LABELS check TIMEOUT 900
+                       ENVIRONMENT "${sanitizer_environment}")
+endforeach()
+
+file(GLOB fuzz_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/*_fuzz.cc)
+foreach(source IN LISTS fuzz_sources)
+  get_filename_component(target ${source} NAME_WE)
+  add_test(NAME fuzz.${target} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/run.sh ${sanitized}/tests/fuzz ${target} 12)
+  set_tests_properties(fuzz.${target} PROPERTIES FIXTURES_REQUIRED asan LABELS check TIMEOUT 120
+                       ENVIRONMENT "${sanitizer_environment}")
+endforeach()
