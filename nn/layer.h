@@ -18,10 +18,10 @@ using core::Tensor;
 enum class Init {
   kZeros,
   kOnes,
-  kHeNormal,
-  kGlorotUniform,
-  kUniformHidden
-};  // the last: U(-1/sqrt(h), 1/sqrt(h)), RNNs
+  kHeNormal,       // N(0, 2 / fan_in)
+  kGlorotUniform,  // U(-a, a), a = sqrt(6 / (fan_in + fan_out))
+  kUniformHidden,  // U(-a, a), a = 1 / sqrt(fan_out): recurrent layers, fan_out = hidden units
+};
 
 struct ParameterSpec {
   std::string name;  // within the layer: "weight", "bias", "running_mean"
@@ -43,12 +43,13 @@ struct Pass {
 class Layer {
  public:
   virtual ~Layer() = default;
-  // Values and gradients in the order of OpInfo::parameters. Inference: `grads` is empty, values may be packed here
-  // into the block of packed_floats() that Network owns, and the values themselves are gone afterwards.
+  // Values and gradients in the order of OpInfo::parameters; grads of what is not trainable have null data.
+  // Inference: grads is empty and values are the Network's own copies.
   virtual void bind(std::span<const Tensor> values, std::span<const Tensor> grads) {}
-  virtual int64_t packed_floats() const { return 0; }                  // inference only
-  virtual void pack(std::span<const Tensor> values, float* packed) {}  // inference only, replaces bind()
-  virtual int64_t state_floats(int batch) const { return 0; }          // kept from forward to backward
+  // Inference only, where not 0: pack() replaces bind(). `packed` belongs to the Network, the values are gone after it.
+  virtual int64_t packed_floats() const { return 0; }
+  virtual void pack(std::span<const Tensor> values, float* packed) {}
+  virtual int64_t state_floats(int batch) const { return 0; }  // kept from forward to backward
   virtual void bind_state(float* state) {}
   virtual size_t workspace_bytes(int batch, int threads, bool training) const { return 0; }
 
@@ -65,11 +66,13 @@ struct OpInfo {
   int min_inputs, max_inputs;
   std::vector<const char*> attributes;  // JSON keys that the op reads; those without a sensible default are `required`
   std::vector<const char*> required;
-  Shape (*output_shape)(const LayerSpec&, std::span<const Shape> in);  // throws Error
+  // Throws Error where the shapes do not fit. The number of inputs, the range of each attribute and the size of the
+  // result are checked by nn::output_shape, its only caller.
+  Shape (*output_shape)(const LayerSpec&, std::span<const Shape> in);
   std::vector<ParameterSpec> (*parameters)(const LayerSpec&, std::span<const Shape> in);
   int64_t (*flops)(const LayerSpec&, std::span<const Shape> in);  // per example; one multiply-add = 2
   std::unique_ptr<Layer> (*make)(const LayerSpec&, std::span<const Shape> in, bool training);
-  bool alias = false;  // flatten, reshape: the output is the input's memory under another shape
+  bool alias = false;  // flatten, reshape: the output is the input's memory under another shape; make returns null
 };
 
 const OpInfo& op_info(Op op);

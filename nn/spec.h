@@ -2,7 +2,9 @@
 // compresses, saves and draws. Plain data; JSON in and out. Shapes here never include the batch.
 #pragma once
 #include <array>
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +14,12 @@
 namespace fdi::nn {
 
 using core::Shape;
+
+// Limits that keep every product of sizes inside 64 bits, and a hostile file from asking for absurd memory.
+constexpr int kMaxLayers = 10000;
+constexpr int kMaxRank = 4;                         // of one example; the batch adds one
+constexpr int kMaxDimension = 1 << 24;              // one extent
+constexpr int64_t kMaxElements = int64_t{1} << 30;  // one tensor of one example, one weight tensor
 
 enum class Op {
   kConv2d,
@@ -73,15 +81,19 @@ struct NetworkSpec {
 
 std::string_view op_name(Op op);               // "conv2d"
 std::string describe(const LayerSpec& layer);  // "[conv2d conv3_1]", the head of every message about a layer
+// What is wrong with a layer's name ("is empty"), or null. Names become tensor names and parts of one-line messages.
+const char* name_fault(std::string_view name);
 
 // JSON names inputs by layer name ("input" is the network's). Layers may come in any order; they are sorted. Throws
 // Error for an unknown op or attribute, a duplicate or missing name, a missing input, a cycle (its path is listed), and
 // for shapes that do not fit. `where` heads the messages (a file name).
 NetworkSpec spec_from_json(const nlohmann::json& json, std::string_view where);
 nlohmann::json spec_to_json(const NetworkSpec& spec);
+// Any JSON text; throws Error "WHERE: byte 17: not JSON: ...".
+nlohmann::json parse_json(std::string_view text, std::string_view where);
 
 // Output shape of one layer: throws Error "[conv2d conv3_1] got ..., want ...".
-Shape output_shape(const LayerSpec& layer, const std::vector<Shape>& in);
+Shape output_shape(const LayerSpec& layer, std::span<const Shape> in);
 // Of all layers, in order; checks the whole spec.
 std::vector<Shape> output_shapes(const NetworkSpec& spec);
 
