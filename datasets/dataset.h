@@ -1,4 +1,5 @@
 // Dataset: labelled images by index. Everything that a Loader batches comes through this interface.
+// open_dataset() (datasets/open.h) makes one from a name or a path.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -10,6 +11,16 @@
 
 namespace fdi::datasets {
 
+enum class Split { kTrain, kTest };
+
+// The folder and archive names that a split may have; the first one is its name for people.
+inline std::span<const char* const> split_names(Split split) {
+  static constexpr const char* kTrain[] = {"train"};
+  static constexpr const char* kTest[] = {"test", "val", "validation"};
+  if (split == Split::kTrain) return kTrain;
+  return kTest;
+}
+
 class Dataset {
  public:
   virtual ~Dataset() = default;
@@ -20,6 +31,9 @@ class Dataset {
   // Pixels 0..255, row-major (height, width, 3), into `out` of image_shape().size() bytes. Thread-safe.
   virtual void image(int64_t index, std::span<uint8_t> out) const = 0;
   virtual std::string source() const = 0;  // "CIFAR-10 (JPEG) train from /data/cifar10/train.tar.xz", for people
+  // What a person should know about the reading, one line each: "3 files that are no images were ignored (...)".
+  virtual std::vector<std::string> warnings() const { return {}; }
 };
+using DatasetPtr = std::shared_ptr<const Dataset>;
 
 }  // namespace fdi::datasets
