@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cstdlib>
-#include <utility>
 
 #include "core/error.h"
 
@@ -30,22 +29,12 @@ int64_t machine_targets() {
   return targets;
 }
 
+bool chosen = false;  // then the environment is not asked any more
+
 void choose(int64_t targets) {
   hwy::SetSupportedTargetsForTest(targets);
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-}
-
-void read_environment_once() {
-  static const bool done = [] {
-    machine_targets();  // before anything is forced
-    if (const char* name = std::getenv("FASTDEEPIOT_ISA"); name != nullptr && *name != '\0') {
-      set_isa(name);
-    } else {
-      choose(machine_targets());
-    }
-    return true;
-  }();
-  (void)done;
+  chosen = true;
 }
 
 }  // namespace
@@ -65,7 +54,10 @@ void set_isa(std::string_view name) {
 }
 
 std::string isa() {
-  read_environment_once();
+  if (!chosen) {
+    const char* name = std::getenv("FASTDEEPIOT_ISA");
+    set_isa(name == nullptr ? "auto" : name);
+  }
   const int64_t best = hwy::SupportedTargets() & HWY_TARGETS;
   for (const Target& t : kTargets)
     if (best & t.bit) return t.name;
