@@ -37,7 +37,8 @@ struct Pass {
   bool training = false;         // dropout draws, batch norm uses the batch's statistics
   uint64_t seed = 0, step = 0;   // name the random stream of this step
   std::span<const int> lengths;  // valid steps of each example's sequence; empty: all steps are valid
-  kernels::Workspace workspace;
+  int layer = 0;                 // set by Network: the index of the running layer, its part of the stream's name
+  kernels::Workspace workspace;  // set by Network
 };
 
 class Layer {

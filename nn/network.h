@@ -22,7 +22,8 @@ class Parameters {
     int layer;
     int64_t offset;  // into all()
   };
-  explicit Parameters(const NetworkSpec& spec);  // zeroed
+  static std::vector<Entry> list(const NetworkSpec& spec);  // what `spec` needs, without any memory for it
+  explicit Parameters(const NetworkSpec& spec);             // zeroed
   void initialize(uint64_t seed);
   std::span<float> all() { return all_; }
   std::span<float> trainable() { return all_.first(static_cast<size_t>(trainable_)); }
@@ -40,21 +41,31 @@ enum class Mode { kTraining, kInference };
 
 class Network {
  public:
-  // Uses core::threads() and kernels::isa() as they are now. Throws Error for a spec that does not fit.
-  Network(const NetworkSpec& spec, Parameters& parameters, int batch, Mode mode);
+  // Uses core::threads() and kernels::isa() as they are now. Throws Error for a spec that does not fit. Training keeps
+  // referring to `parameters`; inference does not.
+  Network(const NetworkSpec& spec, Parameters& parameters, int batch, Mode mode, bool want_input_gradient = false);
   ~Network();
 
-  Tensor input();                              // (batch, input shape): fill it, then forward
-  Tensor forward(const Pass& pass);            // output (pass.batch, output shape); pass.workspace is set here
-  void backward(const Pass& pass, Tensor dy);  // fills gradients(); dy (batch, output shape) may be overwritten
-  std::span<float> gradients();                // aligned with Parameters::trainable()
-  Tensor input_gradient();                     // computed only where asked for by want_input_gradient()
+  Tensor input();  // (batch, input shape): fill it, then forward, which leaves it as it is
+  // Output (pass.batch, output shape), valid until the next forward. pass.batch may be less than the planned batch.
+  // With pass.training = false a training network evaluates.
+  Tensor forward(const Pass& pass);
+  // After a forward with the same pass. Fills gradients(); dy (pass.batch, output shape) may be overwritten.
+  void backward(const Pass& pass, Tensor dy);
+  std::span<float> gradients();  // aligned with Parameters::trainable()
+  Tensor input_gradient();       // null data unless want_input_gradient
 
-  struct Memory {
-    size_t weights, activations, gradients, state, workspace;  // bytes
-    size_t total() const { return weights + activations + gradients + state + workspace; }
+  struct Memory {        // bytes
+    size_t weights;      // inference: the network's own; training: 0, they are Parameters'
+    size_t input;        // and its gradient, where wanted
+    size_t activations;  // inference: of a chain, the two largest neighbours; training: and their gradients
+    size_t gradients;    // of the weights
+    size_t state;        // what layers keep from forward to backward
+    size_t workspace;
+    size_t total() const { return weights + input + activations + gradients + state + workspace; }
   };
   Memory memory() const;
+  int batch() const;  // as planned
   const NetworkSpec& spec() const;
 
  private:

@@ -95,4 +95,10 @@ std::vector<Shape> output_shapes(const NetworkSpec& spec) {
   return shapes;
 }
 
+std::vector<Shape> input_shapes(const NetworkSpec& spec, const std::vector<Shape>& shapes, size_t i) {
+  std::vector<Shape> in;
+  for (const int input : spec.layers[i].inputs) in.push_back(input == LayerSpec::kInput ? spec.input : shapes[input]);
+  return in;
+}
+
 }  // namespace fdi::nn

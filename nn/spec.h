@@ -58,7 +58,7 @@ struct Attributes {
   float epsilon = 1e-5F;             // batch_norm
   float momentum = 0.1F;             // batch_norm: running = (1 - momentum) * running + momentum * batch
   int axis = 0, begin = 0, end = 0;  // slice [begin, end) of an axis; concat along an axis
-  Shape shape;                       // reshape
+  Shape shape{};                     // reshape
   bool reset_after = true;           // gru: reset gate after the matrix product (PyTorch, cuDNN) or before (Cho et al.)
   bool operator==(const Attributes&) const = default;
 };
@@ -96,5 +96,7 @@ nlohmann::json parse_json(std::string_view text, std::string_view where);
 Shape output_shape(const LayerSpec& layer, std::span<const Shape> in);
 // Of all layers, in order; checks the whole spec.
 std::vector<Shape> output_shapes(const NetworkSpec& spec);
+// The input shapes of layer i, given the output shapes of all.
+std::vector<Shape> input_shapes(const NetworkSpec& spec, const std::vector<Shape>& shapes, size_t i);
 
 }  // namespace fdi::nn

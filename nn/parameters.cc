@@ -1,0 +1,69 @@
+// Parameters: the flat block of weights and how each tensor starts.
+#include <cmath>
+
+#include "core/error.h"
+#include "core/rng.h"
+#include "nn/network.h"
+
+namespace fdi::nn {
+namespace {
+
+void draw(std::span<float> values, const ParameterSpec& spec, core::Rng rng) {
+  const auto uniform = [&](double bound) {
+    for (float& v : values) v = rng.uniform(static_cast<float>(-bound), static_cast<float>(bound));
+  };
+  switch (spec.init) {
+    case Init::kZeros:
+      std::fill(values.begin(), values.end(), 0.0F);
+      break;
+    case Init::kOnes:
+      std::fill(values.begin(), values.end(), 1.0F);
+      break;
+    case Init::kHeNormal: {
+      const auto deviation = static_cast<float>(std::sqrt(2.0 / spec.fan_in));
+      for (float& v : values) v = deviation * rng.normal();
+      break;
+    }
+    case Init::kGlorotUniform:
+      uniform(std::sqrt(6.0 / (double{1} * spec.fan_in + spec.fan_out)));
+      break;
+    case Init::kUniformHidden:
+      uniform(1.0 / std::sqrt(spec.fan_out));
+      break;
+  }
+}
+
+}  // namespace
+
+std::vector<Parameters::Entry> Parameters::list(const NetworkSpec& spec) {
+  const std::vector<Shape> shapes = output_shapes(spec);
+  std::vector<Entry> entries;
+  int64_t offset = 0;
+  for (const bool trainable : {true, false})
+    for (size_t i = 0; i < spec.layers.size(); ++i) {
+      const LayerSpec& layer = spec.layers[i];
+      for (const ParameterSpec& p : op_info(layer.op).parameters(layer, input_shapes(spec, shapes, i))) {
+        if (p.trainable != trainable) continue;
+        entries.push_back({layer.name + "." + p.name, p, static_cast<int>(i), offset});
+        offset += p.shape.size();
+      }
+    }
+  return entries;
+}
+
+Parameters::Parameters(const NetworkSpec& spec) : entries_(list(spec)) {
+  int64_t count = 0;
+  for (const Entry& e : entries_) {
+    count += e.spec.shape.size();
+    if (e.spec.trainable) trainable_ = count;
+  }
+  block_ = core::Arena(core::Arena::padded_bytes(count));
+  all_ = {block_.floats(count), static_cast<size_t>(count)};
+}
+
+void Parameters::initialize(uint64_t seed) {
+  for (size_t i = 0; i < entries_.size(); ++i)
+    draw(tensor(entries_[i]).span(), entries_[i].spec, core::Rng(seed, core::Stream::kInit, i));
+}
+
+}  // namespace fdi::nn
