@@ -1,0 +1,48 @@
+// The contract of the benchmarks' JSON, on sizes of no interest; no time is asserted.
+#include "bench/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "bench/gemm.h"
+#include "bench/peers.h"
+
+namespace fdi::bench {
+namespace {
+
+constexpr profile::MeasureOptions kShort{.warm_up = 0, .min_runs = 3, .max_runs = 3, .min_interval_us = 1};
+
+TEST(Ratios, GeometricMeanAndMinimum) {
+  const Ratios r = summarize_ratios({0.5, 2.0, 1.0});
+  EXPECT_DOUBLE_EQ(r.geometric_mean, 1.0);
+  EXPECT_DOUBLE_EQ(r.minimum, 0.5);
+  EXPECT_EQ(summarize_ratios({}).minimum, 0);
+}
+
+TEST(GemmBench, JsonHoldsShapesPeersAndRatios) {
+  const Report report = gemm({{5, 7, 9}, {16, 4, 3}}, kShort);
+  ASSERT_EQ(report.json["shapes"].size(), 2u);
+  const nlohmann::json& row = report.json["shapes"][0];
+  EXPECT_EQ(row["m"], 5);
+  EXPECT_EQ(row["n"], 7);
+  EXPECT_EQ(row["k"], 9);
+  EXPECT_GT(row["gflops"], 0);
+  for (const GemmPeer& peer : gemm_peers()) {
+    EXPECT_GT(row["peers"][peer.name], 0);
+    EXPECT_NEAR(row["ratios"][peer.name].get<double>(),
+                row["gflops"].get<double>() / row["peers"][peer.name].get<double>(), 1e-9);
+    EXPECT_GT(report.json["summary"][peer.name]["minimum"], 0);
+  }
+  EXPECT_TRUE(report.json["conditions"].contains("isa"));
+  EXPECT_THAT(report.text, ::testing::HasSubstr("GFLOP/s"));
+}
+
+TEST(GemmBench, StandardShapesAreTheLayersTheirBatchAndTheSquare) {
+  const std::vector<GemmShape> shapes = vgg_gemm_shapes();
+  ASSERT_EQ(shapes.size(), 19u);
+  EXPECT_EQ(shapes[9].n, 1024 * 32);
+  EXPECT_EQ(shapes.back().k, 2048);
+}
+
+}  // namespace
+}  // namespace fdi::bench
