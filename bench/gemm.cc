@@ -2,11 +2,9 @@
 
 #include <fmt/core.h>
 
-#include <cmath>
 #include <functional>
 #include <map>
 #include <span>
-#include <stdexcept>
 
 #include "bench/peers.h"
 #include "core/arena.h"
@@ -24,14 +22,6 @@ std::span<float> random_matrix(core::Arena& arena, int64_t rows, int64_t columns
   return values;
 }
 
-// A benchmark of something wrong is worse than none: all contenders must get the same numbers.
-void expect_equal(std::span<const float> ours, std::span<const float> theirs, int64_t k, const std::string& name) {
-  const float tolerance = 4e-6F * static_cast<float>(k);  // sums of k products of values below 1, in other orders
-  for (size_t i = 0; i < ours.size(); ++i)
-    if (!(std::abs(ours[i] - theirs[i]) <= tolerance))
-      throw std::runtime_error(fmt::format("bench gemm: element {} is {}, but {} by {}", i, ours[i], theirs[i], name));
-}
-
 struct Result {
   profile::Timing ours, packed;
   std::map<std::string, profile::Timing> peers;
@@ -40,7 +30,11 @@ struct Result {
 Result run(const GemmShape& shape, const profile::MeasureOptions& timing) {
   const int64_t rows = shape.n, columns = shape.m, k = shape.k;
   using core::Arena;
-  kernels::Gemm call{.m = rows, .n = columns, .k = k, .ldc = columns};
+  kernels::Gemm call;
+  call.m = rows;
+  call.n = columns;
+  call.k = k;
+  call.ldc = columns;
   const int64_t packed_floats = kernels::packed_b_floats(k, columns);
   const size_t workspace_bytes = kernels::gemm_workspace_bytes(call, core::threads());
   Arena arena(Arena::padded_bytes(rows * k) + Arena::padded_bytes(k * columns) +
@@ -65,7 +59,7 @@ Result run(const GemmShape& shape, const profile::MeasureOptions& timing) {
   for (const GemmPeer& peer : gemm_peers()) {
     contenders.emplace_back([&] { peer.multiply(rows, columns, k, a.data(), b.data(), peer_c.data()); });
     contenders.back()();
-    expect_equal(c, peer_c, k, peer.name);
+    expect_equal(c, peer_c, 4e-6F * static_cast<float>(k), "bench gemm, " + peer.name);  // sums of k products below 1
   }
   const std::vector<profile::Timing> timings = profile::measure_interleaved(contenders, timing);
   Result result{timings[0], timings[1], {}};

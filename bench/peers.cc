@@ -60,6 +60,14 @@ const std::vector<GemmPeer>& gemm_peers() {
   return peers;
 }
 
+bool have_onednn() {
+#ifdef FDI_HAVE_ONEDNN
+  return true;
+#else
+  return false;
+#endif
+}
+
 std::string openblas_version() {
 #ifdef FDI_HAVE_OPENBLAS
   const std::string config = openblas_get_config();  // "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ..."

@@ -13,6 +13,7 @@ struct GemmPeer {
 };
 const std::vector<GemmPeer>& gemm_peers();
 
+bool have_onednn();
 std::string openblas_version();  // "OpenBLAS 0.3.21 (Haswell kernels)" or "no OpenBLAS"
 std::string onednn_version();
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 #include "bench/peers.h"
 #include "core/cpu.h"
@@ -27,6 +28,14 @@ std::string conditions_line() {
 
 nlohmann::json to_json(const profile::Timing& timing) {
   return {{"median_ms", timing.median_us / 1e3}, {"min_ms", timing.min_us / 1e3}, {"rel_mad", timing.rel_mad}};
+}
+
+void expect_equal(std::span<const float> ours, std::span<const float> theirs, float tolerance, std::string_view where) {
+  if (ours.size() != theirs.size())
+    throw std::runtime_error(fmt::format("{}: {} numbers, but {} of the peer", where, ours.size(), theirs.size()));
+  for (size_t i = 0; i < ours.size(); ++i)
+    if (!(std::abs(ours[i] - theirs[i]) <= tolerance))
+      throw std::runtime_error(fmt::format("{}: element {} is {}, but {} of the peer", where, i, ours[i], theirs[i]));
 }
 
 Ratios summarize_ratios(const std::vector<double>& ratios) {
