@@ -14,16 +14,36 @@ const OpInfo& reshape_info();
 const OpInfo& slice_info();
 const OpInfo& concat_info();
 const OpInfo& add_info();
+const OpInfo& batch_norm_info();
+const OpInfo& relu_info();
+const OpInfo& tanh_info();
+const OpInfo& sigmoid_info();
+const OpInfo& max_pool_info();
+const OpInfo& avg_pool_info();
+const OpInfo& global_avg_pool_info();
+const OpInfo& dropout_info();
+const OpInfo& channel_dropout_info();
+const OpInfo& time_mean_info();
 
 std::span<const OpInfo* const> all_ops() {
   static const std::array ops{
-      &conv2d_info(),   //
-      &fc_info(),       //
-      &flatten_info(),  //
-      &reshape_info(),  //
-      &slice_info(),    //
-      &concat_info(),   //
-      &add_info(),      //
+      &conv2d_info(),           //
+      &fc_info(),               //
+      &flatten_info(),          //
+      &reshape_info(),          //
+      &slice_info(),            //
+      &concat_info(),           //
+      &add_info(),              //
+      &batch_norm_info(),       //
+      &relu_info(),             //
+      &tanh_info(),             //
+      &sigmoid_info(),          //
+      &max_pool_info(),         //
+      &avg_pool_info(),         //
+      &global_avg_pool_info(),  //
+      &dropout_info(),          //
+      &channel_dropout_info(),  //
+      &time_mean_info(),        //
   };
   return ops;
 }
