@@ -1,0 +1,245 @@
+// The native GEMM provider: blocking, packing order and threads. Compiled once per target; gemm.cc calls the exports.
+//
+// For each block of columns (nc) and of K (kc): all threads pack B's block into column panels that stay in L2, then
+// each thread walks down its rows of A, one tile at a time: the tile's rows (14 KB) stay in L1 while all panels of B
+// pass. A matrix is read where it lies; image patches and transposed operands are packed, one tile of rows at a time.
+// The tiles of a thread are its own, and K is never split between threads: the result does not depend on their number.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/gemm_native.cc"
+#include <hwy/foreach_target.h>  // must come before highway.h
+// clang-format off
+#include "kernels/gemm_tile-inl.h"
+#include "kernels/gemm_pack-inl.h"
+// clang-format on
+#include <omp.h>
+
+#include "core/cpu.h"
+#include "kernels/gemm_native.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fdi::kernels {
+namespace HWY_NAMESPACE {
+namespace {
+
+// Measured on Zen 4 (1 MB of L2): 256 and 512 in place of 384 lose 1-2%.
+constexpr int64_t kBlockK = 384;
+// Up to so many rows, B is read where it lies: the copy costs more than strided rows do.
+constexpr int64_t kDirectRows = 96;
+// Rows of A this far apart fall into one L1 set and push each other out: they are packed where B has many panels.
+constexpr int64_t kAliasFloats = 1024;
+// How far ahead a packed panel of B is fetched, in floats.
+constexpr int64_t kFetchAhead = 512;
+constexpr int64_t kForkFlops = 1 << 19;  // below, waking the other threads costs more than it saves
+
+int64_t RoundUp(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
+int64_t CeilDiv(int64_t x, int64_t by) { return (x + by - 1) / by; }
+
+// Columns are cut into panels of kTileColumns; the last one takes as few vectors as it needs.
+int64_t Panels(int64_t n) { return CeilDiv(n, kTileColumns); }
+int64_t PackedFloats(int64_t k, int64_t n) { return k * RoundUp(n, kLanes); }
+
+enum class SourceB { kPrepacked, kPack, kDirect };
+
+struct Plan {
+  SourceB source;
+  bool in_place;  // A is read where it lies
+  int threads;
+  int64_t kc, nc;               // block sizes
+  bool split_rows;              // threads share the rows of C, else its column panels
+  int64_t packed_b;             // floats, shared
+  int64_t packed_a, run, tail;  // floats, per thread: a tile's rows, image rows with their border, ragged columns of B
+};
+
+Plan MakePlan(const Gemm& g, int threads) {
+  Plan p{};
+  p.source = g.packed_b != nullptr ? SourceB::kPrepacked
+             // Few rows use each element of B once or twice: copying it first would cost more than it saves.
+             : !g.b.transposed && g.m <= kDirectRows ? SourceB::kDirect
+                                                     : SourceB::kPack;
+  const int64_t row_tiles = CeilDiv(g.m, kTileRows), panels = Panels(g.n);
+  p.threads = 2 * g.m * g.n * g.k < kForkFlops ? 1 : threads;
+  p.split_rows = row_tiles >= 4 * p.threads || row_tiles >= panels;
+  const int64_t shares = p.split_rows ? row_tiles : panels;
+  p.threads = static_cast<int>(std::min<int64_t>(p.threads, shares));
+  p.kc = CeilDiv(g.k, CeilDiv(g.k, kBlockK));
+  const auto l2_floats = static_cast<int64_t>(core::cpu_info().l2_bytes / sizeof(float));
+  const int64_t fit = std::max<int64_t>(1, l2_floats / 2 / p.kc / kTileColumns) * kTileColumns;
+  p.nc = RoundUp(CeilDiv(g.n, CeilDiv(g.n, fit)), kTileColumns);
+  p.in_place = g.a.patches == nullptr && !g.a.transposed && (g.n <= 2 * kTileColumns || g.a.ld % kAliasFloats != 0);
+  p.packed_b = p.source == SourceB::kPack ? p.kc * p.nc + kPanelSlack : 0;
+  p.packed_a = p.in_place ? 0 : kTileRows * p.kc + kPanelSlack;
+  p.run = g.a.patches != nullptr ? (kTileRows + 1) * int64_t{g.a.patches->kernel_w} * g.a.patches->in_channel : 0;
+  p.tail = p.source == SourceB::kDirect && g.n % kLanes != 0 ? p.kc * kTileColumns + kPanelSlack : 0;
+  return p;
+}
+
+int64_t ThreadFloats(const Plan& p) { return RoundUp(p.packed_a, 16) + RoundUp(p.run, 16) + RoundUp(p.tail, 16); }
+size_t PlanBytes(const Plan& p) {
+  return static_cast<size_t>(RoundUp(p.packed_b, 16) + p.threads * ThreadFloats(p)) * sizeof(float);
+}
+
+// Packs columns [j, j + columns) of rows [k0, k0 + count) of B into one panel of `vectors` vectors.
+void PackPanel(const Operand& b, int64_t j, int columns, int vectors, int64_t k0, int64_t count, float* panel) {
+  const int64_t width = vectors * kLanes;
+  if (columns < width) std::fill_n(panel, width * count, 0.0F);
+  if (vectors == kTileVectors)
+    PackMatrix<kTileColumns>(b, b.transposed, j, columns, k0, count, panel);
+  else
+    PackMatrix<kLanes>(b, b.transposed, j, columns, k0, count, panel);
+}
+
+struct Columns {
+  int64_t begin;
+  int count, vectors;
+};
+Columns PanelColumns(int64_t n, int64_t panel) {
+  const int64_t begin = panel * kTileColumns;
+  const int count = static_cast<int>(std::min(kTileColumns, n - begin));
+  return {begin, count, count > kLanes ? kTileVectors : 1};
+}
+
+class Multiply {
+ public:
+  Multiply(const Gemm& g, const Plan& p, const Workspace& ws)
+      : g_(g), p_(p), packed_b_(reinterpret_cast<float*>(ws.data)), own_(packed_b_ + RoundUp(p.packed_b, 16)) {}
+
+  // The share of thread `t`; all p.threads threads call it at the same time.
+  void Run(int t) const {
+    const int64_t row_tiles = CeilDiv(g_.m, kTileRows), panels = Panels(g_.n);
+    const auto part = [&](int64_t all, int i) { return all * i / p_.threads; };
+    const int64_t tile_begin = p_.split_rows ? part(row_tiles, t) : 0;
+    const int64_t tile_end = p_.split_rows ? part(row_tiles, t + 1) : row_tiles;
+    float* const own = own_ + t * ThreadFloats(p_);
+    if (g_.a.patches != nullptr)  // PackA reads zeros here
+      std::fill_n(own + RoundUp(p_.packed_a, 16), p_.run / (kTileRows + 1), 0.0F);
+
+    const int64_t panels_per_block = p_.nc / kTileColumns;
+    for (int64_t first = 0; first < panels; first += panels_per_block) {
+      const int64_t in_block = std::min(panels_per_block, panels - first);
+      const int64_t share_begin = first + part(in_block, t), share_end = first + part(in_block, t + 1);
+      for (int64_t k0 = 0; k0 < g_.k; k0 += p_.kc) {
+        const int64_t count = std::min(p_.kc, g_.k - k0);
+        if (p_.source == SourceB::kPack) {
+          for (int64_t i = share_begin; i < share_end; ++i) {
+            const Columns c = PanelColumns(g_.n, i);
+            PackPanel(g_.b, c.begin, c.count, c.vectors, k0, count, packed_b_ + (i - first) * kTileColumns * count);
+          }
+          Barrier();
+        }
+        const Block block{first, p_.split_rows ? first : share_begin, p_.split_rows ? first + in_block : share_end, k0,
+                          count};
+        Rows(tile_begin, tile_end, block, own);
+        if (p_.source == SourceB::kPack) Barrier();
+      }
+    }
+  }
+
+ private:
+  struct Block {
+    int64_t first_panel;  // of the packed block
+    int64_t panel_begin, panel_end;
+    int64_t k0, count;
+  };
+
+  void Barrier() const {
+    if (p_.threads > 1) {
+#pragma omp barrier
+    }
+  }
+
+  struct PanelB {
+    const float* data;
+    int64_t ld;
+  };
+  PanelB FindPanel(int64_t panel, const Columns& c, const Block& block, float* tail) const {
+    const int64_t width = c.vectors * kLanes;
+    if (p_.source == SourceB::kPrepacked) return {g_.packed_b + panel * kTileColumns * g_.k + block.k0 * width, width};
+    if (p_.source == SourceB::kPack)
+      return {packed_b_ + (panel - block.first_panel) * kTileColumns * block.count, width};
+    if (c.count == width) return {g_.b.data + block.k0 * g_.b.ld + c.begin, g_.b.ld};
+    return {tail, width};  // the ragged last columns must not be read past their end
+  }
+
+  // Row tiles [tile_begin, tile_end) of C, one block of K and of columns. Tiles have equal heights, or one row less.
+  void Rows(int64_t tile_begin, int64_t tile_end, const Block& block, float* own) const {
+    const int64_t tiles = CeilDiv(g_.m, kTileRows);
+    float* const scratch = own + RoundUp(p_.packed_a, 16);
+    float* const tail = scratch + RoundUp(p_.run, 16);
+    const bool first = block.k0 == 0, last = block.k0 + block.count == g_.k;
+    if (p_.tail > 0 && block.panel_end == Panels(g_.n) && block.panel_end > block.panel_begin) {
+      const Columns c = PanelColumns(g_.n, block.panel_end - 1);
+      PackPanel(g_.b, c.begin, c.count, c.vectors, block.k0, block.count, tail);
+    }
+    for (int64_t tile = tile_begin; tile < tile_end; ++tile) {
+      const int64_t i = g_.m * tile / tiles;
+      const int rows = static_cast<int>(g_.m * (tile + 1) / tiles - i);
+      const float* a = g_.a.data + i * g_.a.ld + block.k0;
+      if (!p_.in_place) {
+        PackA<kTileRows>(g_.a, i, rows, block.k0, block.count, scratch, own);
+        a = own;
+      }
+      for (int64_t panel = block.panel_begin; panel < block.panel_end; ++panel) {
+        const Columns c = PanelColumns(g_.n, panel);
+        const PanelB b = FindPanel(panel, c, block, tail);
+        const bool fetch_a = p_.in_place && panel == block.panel_begin && tile + 1 < tile_end;
+        const WriteBack out{g_.c + i * g_.ldc + c.begin,
+                            g_.ldc,
+                            c.count,
+                            g_.accumulate || !first,
+                            last && g_.bias != nullptr ? g_.bias + c.begin : nullptr,
+                            last && g_.activation == Activation::kRelu,
+                            fetch_a ? a + rows * g_.a.ld : nullptr,
+                            g_.a.ld,
+                            p_.source == SourceB::kDirect ? kTileColumns : kFetchAhead};
+        GetTile(rows, c.vectors, p_.in_place)(block.count, a, g_.a.ld, b.data, b.ld, out);
+      }
+    }
+  }
+
+  const Gemm& g_;
+  const Plan& p_;
+  float* packed_b_;
+  float* own_;
+};
+
+size_t WorkspaceBytes(const Gemm& g, int threads) {
+  if (g.m <= 0 || g.n <= 0 || g.k <= 0) return 0;
+  return PlanBytes(MakePlan(g, threads));
+}
+
+void Run(const Gemm& g, const Workspace& ws) {
+  const Plan plan = MakePlan(g, ws.threads);
+  DCHECK(PlanBytes(plan) <= ws.bytes);
+  const Multiply multiply(g, plan, ws);
+  if (plan.threads == 1) return multiply.Run(0);
+#pragma omp parallel num_threads(plan.threads)
+  multiply.Run(omp_get_thread_num());
+}
+
+void PackB(int64_t k, int64_t n, const Operand& b, float* packed) {
+  for (int64_t panel = 0; panel < Panels(n); ++panel) {
+    const Columns c = PanelColumns(n, panel);
+    PackPanel(b, c.begin, c.count, c.vectors, 0, k, packed + panel * kTileColumns * k);
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace fdi::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fdi::kernels::native {
+HWY_EXPORT(WorkspaceBytes);
+HWY_EXPORT(Run);
+HWY_EXPORT(PackedFloats);
+HWY_EXPORT(PackB);
+
+size_t workspace_bytes(const Gemm& call, int threads) { return HWY_DYNAMIC_DISPATCH(WorkspaceBytes)(call, threads); }
+void gemm(const Gemm& call, const Workspace& ws) noexcept { HWY_DYNAMIC_DISPATCH(Run)(call, ws); }
+int64_t packed_b_floats(int64_t k, int64_t n) { return HWY_DYNAMIC_DISPATCH(PackedFloats)(k, n); }
+void pack_b(int64_t k, int64_t n, const Operand& b, float* packed) noexcept {
+  HWY_DYNAMIC_DISPATCH(PackB)(k, n, b, packed);
+}
+}  // namespace fdi::kernels::native
+#endif
