@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/arena.h"
@@ -26,9 +27,12 @@ class Parameters {
   explicit Parameters(const NetworkSpec& spec);             // zeroed
   void initialize(uint64_t seed);
   std::span<float> all() { return all_; }
+  std::span<const float> all() const { return all_; }
   std::span<float> trainable() { return all_.first(static_cast<size_t>(trainable_)); }
   const std::vector<Entry>& entries() const { return entries_; }
   Tensor tensor(const Entry& e) { return {all_.data() + e.offset, e.spec.shape}; }
+  core::ConstTensor tensor(const Entry& e) const { return {all_.data() + e.offset, e.spec.shape}; }
+  const Entry* find(std::string_view name) const;  // "conv1_1.weight"; null: none
 
  private:
   std::vector<Entry> entries_;

@@ -1,4 +1,5 @@
 // Parameters: the flat block of weights and how each tensor starts.
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -59,6 +60,11 @@ Parameters::Parameters(const NetworkSpec& spec) : entries_(list(spec)) {
   }
   block_ = core::Arena(core::Arena::padded_bytes(count));
   all_ = {block_.floats(count), static_cast<size_t>(count)};
+}
+
+const Parameters::Entry* Parameters::find(std::string_view name) const {
+  const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == name; });
+  return found == entries_.end() ? nullptr : &*found;
 }
 
 void Parameters::initialize(uint64_t seed) {
