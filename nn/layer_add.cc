@@ -1,9 +1,7 @@
 // add: y = x0 + x1 + ..., then relu where fused. All inputs have one shape.
-#include <limits>
-
 #include "core/error.h"
+#include "kernels/elementwise.h"
 #include "nn/layer.h"
-#include "nn/loops.h"
 
 namespace fdi::nn {
 namespace {
@@ -27,26 +25,17 @@ class Add final : public Layer {
   explicit Add(const LayerSpec& layer) : relu_(layer.attr.relu) {}
 
   void forward(const Pass& pass, std::span<const Tensor> x, Tensor y) noexcept override {
-    const int64_t n = y.size();
-    const float* a = x[0].data;
-    for (size_t i = 1; i < x.size(); ++i) {
-      const float* b = x[i].data;
-      const float floor = relu_ && i + 1 == x.size() ? 0.0F : -std::numeric_limits<float>::infinity();
-#pragma omp parallel for simd schedule(static) num_threads(pass.workspace.threads) if (n > kParallelFloats)
-      for (int64_t j = 0; j < n; ++j) {
-        const float sum = a[j] + b[j];
-        y.data[j] = sum < floor ? floor : sum;  // NaN stays NaN
-      }
-      a = y.data;
-    }
+    kernels::add(y.size(), x[0].data, x[1].data, relu_ && x.size() == 2, y.data, pass.workspace.threads);
+    for (size_t i = 2; i < x.size(); ++i)
+      kernels::add(y.size(), y.data, x[i].data, relu_ && i + 1 == x.size(), y.data, pass.workspace.threads);
   }
 
   void backward(const Pass& pass, std::span<const Tensor>, Tensor y, Tensor dy,
                 std::span<const Tensor> dx) noexcept override {
     const int threads = pass.workspace.threads;
-    if (relu_) mask_by_positive(y.size(), y.data, dy.data, threads);
+    if (relu_) kernels::relu_backward(y.size(), y.data, dy.data, dy.data, threads);
     for (const Tensor& d : dx)
-      if (d.data != nullptr) copy(dy.size(), dy.data, d.data, threads);
+      if (d.data != nullptr) kernels::copy(dy.size(), dy.data, d.data, threads);
   }
 
  private:

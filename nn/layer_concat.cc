@@ -3,7 +3,6 @@
 
 #include "core/error.h"
 #include "nn/layer.h"
-#include "nn/loops.h"
 
 namespace fdi::nn {
 namespace {
@@ -38,6 +37,8 @@ int64_t block(const Shape& shape, int axis) {
   for (int i = axis; i < shape.rank; ++i) n *= shape[i];
   return n;
 }
+
+constexpr int64_t kParallelFloats = 1 << 14;  // below it a second thread costs more than it brings
 
 class Concat final : public Layer {
  public:

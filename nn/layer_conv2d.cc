@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "kernels/conv.h"
+#include "kernels/elementwise.h"
 #include "nn/layer.h"
-#include "nn/loops.h"
 #include "nn/window.h"
 
 namespace fdi::nn {
@@ -79,7 +79,7 @@ class Conv2d final : public Layer {
   void backward(const Pass& pass, std::span<const Tensor> x, Tensor y, Tensor dy,
                 std::span<const Tensor> dx) noexcept override {
     const int images = pass.batch * steps_;
-    if (relu_) mask_by_positive(dy.size(), y.data, dy.data, pass.workspace.threads);
+    if (relu_) kernels::relu_backward(dy.size(), y.data, dy.data, dy.data, pass.workspace.threads);
     kernels::conv2d_backward_weight(g_, images, x[0].data, dy.data, dweight_, dbias_, kernels::ConvPath::kFused,
                                     pass.workspace);
     if (dx[0].data != nullptr)

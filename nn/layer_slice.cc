@@ -3,7 +3,6 @@
 
 #include "core/error.h"
 #include "nn/layer.h"
-#include "nn/loops.h"
 
 namespace fdi::nn {
 namespace {
@@ -23,6 +22,8 @@ Shape slice_shape(const LayerSpec& layer, std::span<const Shape> in) {
 
 std::vector<ParameterSpec> no_parameters(const LayerSpec&, std::span<const Shape>) { return {}; }
 int64_t no_flops(const LayerSpec&, std::span<const Shape>) { return 0; }
+
+constexpr int64_t kParallelFloats = 1 << 14;  // below it a second thread costs more than it brings
 
 class Slice final : public Layer {
  public:

@@ -7,8 +7,8 @@
 
 #include "core/error.h"
 #include "core/threads.h"
+#include "kernels/elementwise.h"
 #include "kernels/isa.h"
-#include "nn/loops.h"
 #include "nn/plan.h"
 
 namespace fdi::nn {
@@ -307,14 +307,15 @@ void Network::backward(const Pass& pass, Tensor dy) {
   Impl& n = *impl_;
   CHECK(n.mode == Mode::kTraining && pass.batch == n.current_batch && dy.size() == n.output.size());
   Pass run = with_workspace(pass, n.scratch, n.threads);
-  if (n.output_root == 0 && n.want_input_gradient) copy(dy.size(), dy.data, n.input_gradient.data, n.threads);
+  if (n.output_root == 0 && n.want_input_gradient) kernels::copy(dy.size(), dy.data, n.input_gradient.data, n.threads);
   for (size_t s = n.steps.size(); s-- > 0;) {
     const Step& step = n.steps[s];
     if (!step.has_grad) continue;
     run.layer = step.index;
     const Tensor step_dy{step.index + 1 == n.output_root ? dy.data : step.dy.data, step.dy.shape};
     step.layer->backward(run, step.x, step.y, step_dy, step.dx);
-    for (const Step::Sum& sum : step.sums) add_to(sum.part.size(), sum.part.data, sum.total.data, n.threads);
+    for (const Step::Sum& sum : step.sums)
+      kernels::axpy(sum.part.size(), 1.0F, sum.part.data, sum.total.data, n.threads);
   }
 }
 
