@@ -1,0 +1,189 @@
+// Finding data by name, detecting its format, class lists, the synthetic set, and what `data info` shows.
+#include "datasets/open.h"
+
+#include "datasets/cifar_binary.h"
+#include "datasets/statistics.h"
+#include "datasets/synthetic.h"
+#include "tests/datasets/files.h"
+
+namespace fdi::datasets {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// The environment and the working directory belong to the process: each test sets its own and puts the old ones back.
+class OpenTest : public DatasetFiles {
+ protected:
+  void SetUp() override {
+    DatasetFiles::SetUp();
+    for (const char* name : {"FASTDEEPIOT_DATA", "HOME"}) {
+      const char* value = std::getenv(name);
+      old_.emplace_back(name, value != nullptr ? value : "");
+    }
+    ::unsetenv("FASTDEEPIOT_DATA");
+    ::setenv("HOME", path("home").c_str(), 1);
+    working_ = fs::current_path();
+    fs::create_directories(path("project"));
+    fs::current_path(path("project"));
+  }
+  void TearDown() override {
+    fs::current_path(working_);
+    for (const auto& [name, value] : old_)
+      if (value.empty())
+        ::unsetenv(name);
+      else
+        ::setenv(name, value.c_str(), 1);
+    DatasetFiles::TearDown();
+  }
+  void write_set(const std::string& at, const std::string& test_class = "a") const {
+    const Bytes image = make_png(4, 4, ramp(4, 4, 3));
+    write(at + "/train/a/1.png", image);
+    write(at + "/train/b/1.png", image);
+    write(at + "/test/" + test_class + "/1.png", image);
+    write(at + "/test/b/1.png", image);
+  }
+
+ private:
+  std::vector<std::pair<const char*, std::string>> old_;
+  fs::path working_;
+};
+
+TEST_F(OpenTest, LocateSearchesInOrderAndTellsWhere) {
+  const std::string missing = message_of([] { locate("cifar10"); });
+  EXPECT_THAT(missing, AllOf(HasSubstr("data 'cifar10' not found"), HasSubstr("../shared/data/cifar10"),
+                             HasSubstr("home/.cache/fastdeepiot/cifar10"), HasSubstr("data download cifar10")));
+  write_set("home/.cache/fastdeepiot/cifar10");
+  EXPECT_EQ(locate("cifar10").how, "~/.cache/fastdeepiot");
+  write_set("shared/data/cifar10");
+  EXPECT_EQ(locate("cifar10").how, "../shared/data");
+  EXPECT_EQ(locate("cifar10").path, "../shared/data/cifar10");
+  write_set("elsewhere/cifar10");
+  ::setenv("FASTDEEPIOT_DATA", path("elsewhere").c_str(), 1);
+  EXPECT_EQ(locate("cifar10").how, "$FASTDEEPIOT_DATA");
+  EXPECT_EQ(locate("cifar10").path, path("elsewhere/cifar10"));
+  ::setenv("FASTDEEPIOT_DATA", path("elsewhere/cifar10").c_str(), 1);  // the set itself
+  EXPECT_EQ(locate("cifar10").path, path("elsewhere/cifar10"));
+  write_set("project/cifar10");
+  EXPECT_EQ(locate("cifar10").how, "--data");
+  EXPECT_EQ(locate(path("elsewhere")).path, path("elsewhere/cifar10")) << "a root that holds the set";
+  EXPECT_EQ(locate("synthetic:classes=3").how, "built in");
+  EXPECT_THAT(message_of([] { locate("/no/such/place"); }), HasSubstr("looked for /no/such/place;"));
+  EXPECT_THROW(locate(""), core::Error);
+}
+
+TEST_F(OpenTest, FormatsAreDetected) {
+  write_set("folders");
+  EXPECT_EQ(open_dataset(path("folders"), Split::kTest)->size(), 2);
+  const Bytes image = make_png(4, 4, ramp(4, 4, 3));
+  const Bytes tar = make_tar({{"train/a/1.png", image}}, ARCHIVE_FILTER_XZ);
+  write("tars/train.tar.xz", tar);
+  EXPECT_EQ(open_dataset(path("tars"), Split::kTrain)->size(), 1);
+  EXPECT_EQ(open_dataset(path("tars/train.tar.xz"), Split::kTrain)->size(), 1);
+  write("cifar/cifar-10-batches-bin/test_batch.bin", make_cifar(10));
+  EXPECT_THAT(open_dataset(path("cifar"), Split::kTest)->source(), HasSubstr("CIFAR-10 test from"));
+  write("packed/cifar-10-binary.tar.gz", make_tar({{"d/test_batch.bin", make_cifar(10)}}, ARCHIVE_FILTER_GZIP));
+  EXPECT_EQ(open_dataset(path("packed"), Split::kTest)->size(), 10);
+  EXPECT_EQ(open_dataset(path("packed/cifar-10-binary.tar.gz"), Split::kTest)->size(), 10);
+  ImageOptions large;
+  large.height = large.width = 64;
+  EXPECT_THAT(message_of([&] { open_dataset(path("packed"), Split::kTest, large); }), HasSubstr("are 32 x 32"));
+}
+
+TEST_F(OpenTest, WhatIsMissingIsListed) {
+  EXPECT_THAT(message_of([&] { open_dataset(path("none"), Split::kTrain); }),
+              HasSubstr("none: no such file or folder"));
+  fs::create_directories(path("empty"));
+  EXPECT_THAT(message_of([&] { open_dataset(path("empty"), Split::kTest); }),
+              AllOf(HasSubstr("empty: holds no test data"), HasSubstr("(test|val|validation)/<class>/"),
+                    HasSubstr("cifar-10-binary.tar.gz")));
+}
+
+TEST_F(OpenTest, TrainAndTestMustAgree) {
+  write_set("good");
+  EXPECT_EQ(open_train_and_test(path("good")).first->size(), 2);
+  write_set("bad", "c");
+  EXPECT_THAT(
+      message_of([&] { open_train_and_test(path("bad")); }),
+      AllOf(HasSubstr("class 'c' is in"), HasSubstr("bad/test"), HasSubstr("but not in"), HasSubstr("bad/train")));
+  write("good/test/a/1.png", make_png(5, 5, ramp(5, 5, 3)));
+  write("good/test/b/1.png", make_png(5, 5, ramp(5, 5, 3)));
+  EXPECT_THAT(message_of([&] { open_train_and_test(path("good")); }),
+              AllOf(HasSubstr("(5, 5, 3)"), HasSubstr("(4, 4, 3)"), HasSubstr("--image-size")));
+  EXPECT_THAT(message_of([] { check_same_classes({"b", "a"}, "x", {"a", "b"}, "y"); }), HasSubstr("another order"));
+}
+
+TEST(Synthetic, IsRepeatableAndItsPartsDiffer) {
+  const DatasetPtr a = open_dataset("synthetic:classes=3,height=8,width=12,train=30,test=9,seed=4", Split::kTrain);
+  const DatasetPtr b = open_dataset("synthetic:classes=3,height=8,width=12,train=30,test=9,seed=4", Split::kTrain);
+  const DatasetPtr test = open_dataset("synthetic:classes=3,height=8,width=12,train=30,test=9,seed=4", Split::kTest);
+  const DatasetPtr other = open_dataset("synthetic:classes=3,height=8,width=12,train=30,test=9,seed=5", Split::kTrain);
+  EXPECT_EQ(a->size(), 30);
+  EXPECT_EQ(test->size(), 9);
+  EXPECT_EQ(a->image_shape(), (core::Shape{8, 12, 3}));
+  Bytes x(288), y(288);
+  a->image(7, x);
+  EXPECT_EQ(a->label(7), 1);
+  b->image(7, y);
+  EXPECT_EQ(x, y);
+  test->image(7, y);
+  EXPECT_NE(x, y);
+  other->image(7, y);
+  EXPECT_NE(x, y);
+  for (const char* bad : {"synthetic:colour=3", "synthetic:classes=0", "synthetic:classes=x", "synthetic:noise=nan",
+                          "synthetic:height=2000", "synthetic:train"})
+    EXPECT_THAT(message_of([&] { open_dataset(bad, Split::kTrain); }), HasSubstr("synthetic: ")) << bad;
+}
+
+TEST(Synthetic, CanBeLearnt) {  // the nearest class mean of the training set names most test images
+  SyntheticOptions o;
+  o.height = o.width = 16;
+  o.train = 500;
+  o.test = 200;
+  const DatasetPtr train = make_synthetic(o, Split::kTrain), test = make_synthetic(o, Split::kTest);
+  std::vector<std::vector<double>> mean(10, std::vector<double>(768));
+  Bytes x(768);
+  for (int64_t i = 0; i < 500; ++i) {
+    train->image(i, x);
+    for (size_t p = 0; p < 768; ++p) mean[train->label(i)][p] += x[p] / 50.0;
+  }
+  int right = 0;
+  for (int64_t i = 0; i < 200; ++i) {
+    test->image(i, x);
+    std::vector<double> distance(10);
+    for (size_t c = 0; c < 10; ++c)
+      for (size_t p = 0; p < 768; ++p) distance[c] += (x[p] - mean[c][p]) * (x[p] - mean[c][p]);
+    right += std::min_element(distance.begin(), distance.end()) - distance.begin() == test->label(i);
+  }
+  EXPECT_GT(right, 180);
+}
+
+TEST(Statistics, MeanAndDeviationByHand) {
+  // make_cifar: red = 10 * label (labels 0..9 equally often), green = index, blue constant.
+  const Bytes data = make_tar({{"test_batch.bin", make_cifar(100)}});
+  const DatasetPtr set = open_cifar_archive(data, "c.tar", Split::kTest);
+  EXPECT_THAT(message_of([&] { compute_normalization(*set); }),
+              AllOf(HasSubstr("channel 2 is the same in every pixel"), HasSubstr("c.tar")));
+  Bytes noisy = make_cifar(100);
+  for (int r = 0; r < 100; ++r) noisy[r * 3073 + 3072] = 7 + 2;  // one blue pixel of each
+  const DatasetPtr good = open_cifar_archive(make_tar({{"test_batch.bin", noisy}}), "c.tar", Split::kTest);
+  const Normalization n = compute_normalization(*good);
+  EXPECT_FLOAT_EQ(n.mean[0], 45.0F / 255);
+  EXPECT_FLOAT_EQ(n.stddev[0], static_cast<float>(std::sqrt(825.0) / 255));
+  EXPECT_FLOAT_EQ(n.mean[1], 49.5F / 255);
+  EXPECT_FLOAT_EQ(n.stddev[1], static_cast<float>(std::sqrt(833.25) / 255));
+  EXPECT_NE(compute_normalization(*good, 7), n) << "of seven evenly spaced images";
+}
+
+TEST(Statistics, DescriptionCountsPerClass) {
+  const DatasetPtr set = open_dataset("synthetic:classes=3,train=31,height=8,width=8", Split::kTrain);
+  const Description d = describe(*set);
+  EXPECT_EQ(d.examples, 31);
+  EXPECT_EQ(d.bytes, 31 * 192);
+  EXPECT_EQ(d.per_class[0], (std::pair<std::string, int64_t>{"pattern000", 11}));
+  EXPECT_EQ(d.per_class[2].second, 10);
+  EXPECT_THAT(to_text(d), AllOf(HasSubstr("31 images of (8, 8, 3), 3 classes"), HasSubstr("pattern001")));
+}
+
+}  // namespace
+}  // namespace fdi::datasets
