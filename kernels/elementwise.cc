@@ -18,9 +18,8 @@ namespace fdi::kernels {
 namespace HWY_NAMESPACE {
 
 void relu_range(int64_t n, const float* x, float* y) {
-  for_lanes(n, [=](auto d, int64_t i) HWY_ATTR {
-    hn::StoreU(at_least(d, hn::Zero(d), hn::LoadU(d, x + i)), d, y + i);
-  });
+  for_lanes(n,
+            [=](auto d, int64_t i) HWY_ATTR { hn::StoreU(at_least(d, hn::Zero(d), hn::LoadU(d, x + i)), d, y + i); });
 }
 void relu_backward_range(int64_t n, const float* y, const float* dy, float* dx) {
   for_lanes(n, [=](auto d, int64_t i) HWY_ATTR {

@@ -33,12 +33,15 @@ struct ConvGeometry {
 
 // One factor of a product. Element (i, j) of the matrix is data[i * ld + j], or data[j * ld + i] where transposed.
 // With `patches`, the matrix is the im2col matrix (batch * out_h * out_w, patch) of the images at `data`, read through
-// its index while packing and never written; `transposed` then means its transpose.
+// its index while packing and never written; `transposed` then means its transpose. With `group` > 0 (b, transposed),
+// the rows of the factor come in groups: element (g * group + i, j) is data[g * group_stride + j * ld + i]; a data
+// gradient reads a kernel's taps backwards this way.
 struct Operand {
   const float* data = nullptr;
   int64_t ld = 0;
   bool transposed = false;
   const ConvGeometry* patches = nullptr;
+  int64_t group = 0, group_stride = 0;
 };
 
 // c (m, n) = [c +] a (m, k) * b (k, n) [+ bias (n)] [then activation]

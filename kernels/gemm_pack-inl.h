@@ -85,12 +85,16 @@ HWY_INLINE void CopyRows(const float* HWY_RESTRICT from, int64_t ld, int width, 
 // A matrix block: panel rows [i0, i0 + rows), k in [k0, k0 + count).
 template <int P>
 void PackMatrix(const Operand& x, bool along_k, int64_t i0, int rows, int64_t k0, int64_t count, float* panel) {
-  if (along_k) {
+  if (!along_k) return CopyRows<P>(x.data + k0 * x.ld + i0, x.ld, rows, count, panel);
+  const int64_t group = x.group > 0 ? x.group : k0 + count;
+  for (int64_t k = k0; k < k0 + count;) {
+    const int64_t begin = k % group, length = std::min(group - begin, k0 + count - k);
     const float* row[P];
-    for (int r = 0; r < P; ++r) row[r] = x.data + (i0 + std::min(r, rows - 1)) * x.ld + k0;
-    TransposeRows<P>(row, rows, count, panel);
-  } else {
-    CopyRows<P>(x.data + k0 * x.ld + i0, x.ld, rows, count, panel);
+    for (int r = 0; r < P; ++r)
+      row[r] = x.data + k / group * x.group_stride + (i0 + std::min(r, rows - 1)) * x.ld + begin;
+    TransposeRows<P>(row, rows, length, panel);
+    panel += length * P;
+    k += length;
   }
 }
 
