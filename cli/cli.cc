@@ -4,35 +4,61 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands.h"
+#include "cli/suggest.h"
 #include "core/error.h"
 
 namespace fdi::cli {
 namespace {
 
-// The subcommand that a parse error is about, for the hint: "fastdeepiot train".
-std::string command_path(const CLI::App& app) {
-  std::string path = app.get_name();
-  for (const CLI::App* sub : app.get_subcommands()) path += " " + command_path(*sub);
-  return path;
+// The subcommand that the arguments went to, as typed: "fastdeepiot bench gemm".
+const CLI::App* innermost(const CLI::App* app) {
+  while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
+  return app;
+}
+
+std::string path_of(const CLI::App* app) {
+  return app->get_parent() == nullptr ? app->get_name() : path_of(app->get_parent()) + " " + app->get_name();
+}
+
+[[noreturn]] void fail_parse(CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* command = innermost(&app);
+  const std::string help = path_of(command) + " --help";
+  const std::vector<std::string> left = app.remaining(true);
+  if (error.get_name() != "ExtrasError" || left.empty()) {
+    std::string what = error.what();
+    while (!what.empty() && what.back() == '\n') what.pop_back();
+    core::fail("{}; see {}", what, help);
+  }
+  const std::string& word = left.front();
+  std::vector<std::string> known;
+  if (word.starts_with("-")) {
+    for (const CLI::Option* option : command->get_options()) known.push_back(option->get_name());
+  } else {
+    for (const CLI::App* sub : command->get_subcommands({})) known.push_back(sub->get_name());
+  }
+  const std::string near = nearest(word.substr(0, word.find('=')), known);
+  core::fail("unknown argument '{}'{}; see {}", word, near.empty() ? "" : "; did you mean " + near + "?", help);
 }
 
 }  // namespace
 
 int run(int argc, char** argv) {
-  CLI::App app("Trains neural networks with its own kernels and runs them on devices.", "fastdeepiot");
+  CLI::App app("Trains neural networks with its own kernels, and runs and times them on devices.", "fastdeepiot");
   app.footer(
-      "fastdeepiot COMMAND --help explains a command and shows an example.\n"
+      "'fastdeepiot COMMAND --help' explains a command and shows an example.\n"
+      "Results go to standard output, progress and warnings to standard error.\n"
       "Exit status: 0 done, 2 bad input, 1 anything else.");
-  app.get_formatter()->column_width(32);
+  app.get_formatter()->column_width(34);
   app.require_subcommand(1);
-  // One line per command, in the order of the help text: add_train(app); ...
+  add_train(app);
+  add_eval(app);
+  add_info(app);
+  add_data(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help: printed to standard output
-    std::string what = e.what();
-    while (!what.empty() && what.back() == '\n') what.pop_back();
-    core::fail("{}; see {} --help", what, command_path(app));
+    fail_parse(app, e);
   }
   return 0;
 }

@@ -1,0 +1,76 @@
+// See images.h.
+#include "cli/images.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "datasets/subset.h"
+
+namespace fdi::cli {
+
+using nlohmann::json;
+
+void announce(const datasets::Dataset& images, const std::string& how) {
+  fmt::print(stderr, "data: {}, {} images of {} in {} classes ({})\n", images.source(), images.size(),
+             core::to_string(images.image_shape()), images.classes().size(), how);
+  for (const std::string& warning : images.warnings()) fmt::print(stderr, "warning: {}\n", warning);
+}
+
+datasets::DatasetPtr take(const datasets::DatasetPtr& images, int64_t limit) {
+  if (limit <= 0 || limit >= images->size()) return images;
+  std::vector<int64_t> indices(static_cast<size_t>(limit));
+  for (int64_t i = 0; i < limit; ++i) indices[static_cast<size_t>(i)] = i * images->size() / limit;
+  return datasets::make_subset(images, std::move(indices), fmt::format("{} evenly spaced images", limit));
+}
+
+Metadata to_metadata(const ImageFacts& facts) {
+  const json normalization = {{"mean", facts.normalization.mean}, {"stddev", facts.normalization.stddev}};
+  return {{"classes", json(facts.classes).dump()},
+          {"normalization", normalization.dump()},
+          {"image_size", std::to_string(facts.image_size)},
+          {"trained_on", facts.trained_on}};
+}
+
+ImageFacts image_facts(const Metadata& metadata, const std::string& where) {
+  try {
+    ImageFacts facts;
+    facts.classes = json::parse(metadata.at("classes")).get<std::vector<std::string>>();
+    const json normalization = json::parse(metadata.at("normalization"));
+    facts.normalization.mean = normalization.at("mean").get<std::array<float, 3>>();
+    facts.normalization.stddev = normalization.at("stddev").get<std::array<float, 3>>();
+    facts.image_size = json::parse(metadata.at("image_size")).get<int>();
+    facts.trained_on = metadata.at("trained_on");
+    return facts;
+  } catch (const json::exception&) {
+  } catch (const std::out_of_range&) {
+  }
+  core::fail(
+      "{}: does not say its classes and how its images were normalised; give a file that `fastdeepiot train` wrote",
+      where);
+}
+
+datasets::ImageOptions image_options(int image_size) {
+  datasets::ImageOptions options;
+  options.height = options.width = image_size;
+  return options;
+}
+
+void check_fit(const datasets::Dataset& images, const ImageFacts& facts, const core::Shape& input,
+               const std::string& where) {
+  if (images.image_shape() != input)
+    core::fail("{}: wants images of {}, but {} has {}; give other data, or train with --image-size", where,
+               core::to_string(input), images.source(), core::to_string(images.image_shape()));
+  datasets::check_same_classes(images.classes(), images.source(), facts.classes, where);
+}
+
+bool LoaderSource::next(nn::Batch& batch) {
+  const datasets::Batch* made = loader_.next();
+  if (made == nullptr) return false;
+  batch = {made->size, made->images.data, made->labels, {}};
+  return true;
+}
+
+}  // namespace fdi::cli

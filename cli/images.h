@@ -1,0 +1,49 @@
+// Between datasets and nn: opens what --data asks for, feeds it to the trainer as a BatchSource, and checks that images
+// and network belong together. Called by `train` and `eval`.
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "datasets/loader.h"
+#include "datasets/open.h"
+#include "nn/batch_source.h"
+
+namespace fdi::cli {
+
+// Says on standard error which images were taken, and what to know about them.
+void announce(const datasets::Dataset& images, const std::string& how);
+
+// `limit` evenly spaced images, so that all classes stay; all of them for 0 or where there are no more.
+datasets::DatasetPtr take(const datasets::DatasetPtr& images, int64_t limit);
+
+// What a model remembers of the images that it was trained on, so that others can be judged and read in the same way.
+struct ImageFacts {
+  std::vector<std::string> classes;
+  datasets::Normalization normalization;
+  int image_size = 0;  // what every image was fitted to; 0: taken as they were
+  std::string trained_on;
+};
+using Metadata = std::map<std::string, std::string>;  // of a model file
+Metadata to_metadata(const ImageFacts& facts);
+ImageFacts image_facts(const Metadata& metadata, const std::string& where);  // throws Error where one is missing
+datasets::ImageOptions image_options(int image_size);
+// Throws Error where the images do not fit the network's input, or their classes are not those of the model.
+void check_fit(const datasets::Dataset& images, const ImageFacts& facts, const core::Shape& input,
+               const std::string& where);
+
+class LoaderSource : public nn::BatchSource {
+ public:
+  LoaderSource(datasets::DatasetPtr images, const datasets::Normalization& normalization,
+               const datasets::LoaderOptions& options)
+      : loader_(std::move(images), normalization, options) {}
+  int64_t examples() const override { return loader_.examples(); }
+  int64_t batches() const override { return loader_.batches(); }
+  void start(int epoch) override { loader_.start_epoch(static_cast<uint64_t>(epoch)); }
+  bool next(nn::Batch& batch) override;
+
+ private:
+  datasets::Loader loader_;
+};
+
+}  // namespace fdi::cli

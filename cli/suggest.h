@@ -1,0 +1,12 @@
+// "did you mean": the known name that a mistyped one is close to. Called for flags and subcommands.
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fdi::cli {
+
+// The nearest of `known` by edit distance, where at most a third of the letters (and 3) differ; else empty.
+std::string nearest(std::string_view word, const std::vector<std::string>& known);
+
+}  // namespace fdi::cli

@@ -1,0 +1,181 @@
+// `fastdeepiot train`: from a network and labelled images to a model file, with a checkpoint after every epoch.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "cli/class_table.h"
+#include "cli/commands.h"
+#include "cli/images.h"
+#include "cli/network_choice.h"
+#include "cli/train_flags.h"
+#include "core/error.h"
+#include "core/threads.h"
+#include "datasets/subset.h"
+#include "kernels/isa.h"
+#include "nn/checkpoint.h"
+#include "nn/evaluate.h"
+#include "nn/model_file.h"
+#include "nn/trainer.h"
+
+namespace fdi::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The folder of a run. Made only when everything else about the request is known to be right.
+class RunFolder {
+ public:
+  RunFolder(const std::string& path, bool resume) : path_(path) {
+    const bool held = fs::exists(checkpoint()) || fs::exists(model());
+    if (held && !resume)
+      core::fail("--out {}: holds a run already; add --resume to go on with it, or choose another folder", path);
+    if (!fs::exists(checkpoint()) && resume)
+      core::fail("--resume: {} is not there; leave out --resume to start a new run", checkpoint());
+  }
+  std::string checkpoint() const { return (fs::path(path_) / "checkpoint.safetensors").string(); }
+  std::string model() const { return (fs::path(path_) / "model.safetensors").string(); }
+  void make() const {
+    std::error_code error;
+    fs::create_directories(path_, error);
+    if (!fs::is_directory(path_, error))
+      core::fail("--out {}: cannot make this folder: {}", path_, error ? error.message() : "a file is in the way");
+    check_writable(model());
+  }
+
+ private:
+  std::string path_;
+};
+
+// The images of one run: opened, cut to --limit, and split, always in the same way for the same config.
+struct Images {
+  datasets::DatasetPtr train, validation, test;
+};
+
+Images open_images(const nn::TrainConfig& config) {
+  const nlohmann::json& data = config.data;
+  const datasets::Located located = datasets::locate(data.at("name"));
+  auto [train, test] = datasets::open_train_and_test(located.path, image_options(data.at("image_size")));
+  const int64_t limit = data.at("limit");
+  Images images{take(train, limit), nullptr, take(test, limit)};
+  announce(*images.train, located.how);
+  const double fraction = data.at("validation");
+  if (fraction > 0)
+    std::tie(images.train, images.validation) = datasets::split_validation(images.train, fraction, config.seed);
+  return images;
+}
+
+datasets::LoaderOptions loader_options(const nn::TrainConfig& config, bool training) {
+  datasets::LoaderOptions options;
+  options.batch = config.batch;
+  options.seed = config.seed;
+  options.shuffle = training;
+  if (training && config.data.at("augment").get<bool>()) options.augment = {.pad_crop = 4, .flip = true};
+  return options;
+}
+
+// A fresh run, or what the checkpoint holds where --resume asks for it.
+nn::TrainState prepare(const CLI::App& command, const TrainFlags& flags, const RunFolder& run, Images& images) {
+  if (flags.resume) {
+    nn::TrainState state = nn::load_checkpoint(run.checkpoint());
+    const nn::TrainConfig config = apply_flags(command, flags, state.config);
+    images = open_images(config);
+    const auto classes = static_cast<int>(images.train->classes().size());
+    const bool named = !flags.zoo.empty() || !flags.spec.empty();
+    const nn::NetworkSpec spec =
+        named ? choose_network(flags.zoo, flags.spec, flags.width, images.train->image_shape(), classes) : state.spec;
+    nn::check_resumable(run.checkpoint(), state, spec, config);
+    check_fit(*images.train, image_facts(state.about, run.checkpoint()), state.spec.input, run.checkpoint());
+    return state;
+  }
+  if (flags.zoo.empty() && flags.spec.empty())
+    core::fail("which network? give --zoo NAME (e.g. vgg16) or --spec FILE; see fastdeepiot train --help");
+  const nn::TrainConfig config = apply_flags(command, flags, nn::TrainConfig{});
+  images = open_images(config);
+  const auto classes = static_cast<int>(images.train->classes().size());
+  nn::TrainState state(choose_network(flags.zoo, flags.spec, flags.width, images.train->image_shape(), classes),
+                       config);
+  check_outputs(state.spec, classes);
+  const ImageFacts facts{images.train->classes(), datasets::compute_normalization(*images.train),
+                         config.data.at("image_size"), images.train->source()};
+  check_fit(*images.train, facts, state.spec.input, "network " + state.spec.name);
+  state.about = to_metadata(facts);
+  state.about["isa"] = kernels::isa();
+  return state;
+}
+
+nlohmann::json to_json(const nn::TrainState& state, const nn::Evaluation& e) {
+  double seconds = 0, images = 0;
+  nlohmann::json history = nlohmann::json::array();
+  for (const nn::EpochRecord& r : state.history) {
+    seconds += r.seconds;
+    images += r.seconds * r.images_per_s;
+    history.push_back(nn::record_to_json(r));
+  }
+  return {{"accuracy", e.accuracy()},
+          {"loss", e.loss},
+          {"examples", e.examples},
+          {"epochs", state.history.size()},
+          {"best_epoch", state.best_epoch > 0 ? state.best_epoch : static_cast<int>(state.history.size())},
+          {"seconds", seconds},
+          {"images_per_s", seconds > 0 ? images / seconds : 0},
+          {"threads", core::threads()},
+          {"isa", kernels::isa()},
+          {"trained_on", state.about.at("trained_on")},
+          {"config", nn::config_to_json(state.config)},
+          {"history", history}};
+}
+
+void train(const CLI::App& command, const TrainFlags& flags) {
+  const RunFolder run(flags.out, flags.resume);
+  Images images;
+  nn::TrainState state = prepare(command, flags, run, images);
+  run.make();
+  if (flags.resume) {
+    fmt::print(stderr, "resuming after epoch {} of {}\n", state.history.size(), state.config.epochs);
+    if (state.about["isa"] != kernels::isa())
+      fmt::print(stderr, "warning: the run began on {}, this is {}: numbers will differ in their last digits\n",
+                 state.about["isa"], kernels::isa());
+  }
+  const datasets::Normalization normalization = image_facts(state.about, run.checkpoint()).normalization;
+  LoaderSource source(images.train, normalization, loader_options(state.config, true));
+  std::optional<LoaderSource> validation;
+  if (images.validation) validation.emplace(images.validation, normalization, loader_options(state.config, false));
+  {
+    core::Progress progress;
+    nn::TrainOptions options;
+    options.checkpoint = run.checkpoint();
+    options.progress = &progress;
+    nn::Trainer(state, options).run(source, validation ? &*validation : nullptr);
+  }
+  nn::save_model(run.model(), state.spec, state.parameters, state.about);
+
+  LoaderSource test(images.test, normalization, loader_options(state.config, false));
+  core::Progress progress;
+  const nn::Evaluation e = nn::evaluate(state.spec, state.parameters, state.config.batch, test, &progress);
+  progress.finish(fmt::format("evaluated on {}", images.test->source()));
+  print(flags.common, fmt::format("test accuracy {:.2f}%, loss {:.4f}, {} images\nmodel: {}\n", 100 * e.accuracy(),
+                                  e.loss, e.examples, run.model()));
+  write_result(flags.common, to_json(state, e));
+}
+
+}  // namespace
+
+void add_train(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("train", "Train a network on labelled images");
+  const auto flags = std::make_shared<TrainFlags>();
+  add_train_flags(*command, *flags);
+  command->footer(
+      "Every epoch ends with a checkpoint in RUN, written so that a crash or a full disk never harms the previous "
+      "one.\n"
+      "The default recipe (one-cycle SGD to 0.1, Nesterov 0.9, weight decay 5e-4, batch 128, shift and flip) is meant\n"
+      "for CIFAR-10. The result says the accuracy on the test images and lies in RUN/model.safetensors.\n\n"
+      "Example:\n"
+      "  fastdeepiot train --zoo vgg16 --width 0.25 --data cifar10 --epochs 10 --out runs/vgg --json vgg.json\n"
+      "  fastdeepiot train --out runs/vgg --resume        # after an interruption");
+  add_common(*command, flags->common, [command, flags] { train(*command, *flags); });
+}
+
+}  // namespace fdi::cli
