@@ -11,7 +11,7 @@ namespace fdi::nn {
 struct ZooOptions {
   double width = 1;  // factor on every hidden width (channels, units); rounded, at least 1
   int classes = 0;   // 0: the network's own number
-  Shape input;       // rank 0: the network's own input
+  Shape input{};     // rank 0: the network's own input
 };
 
 // Throws Error for an unknown name (the known ones are listed), a width that is not in (0, 16], and an input that the
