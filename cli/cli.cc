@@ -53,6 +53,7 @@ int run(int argc, char** argv) {
   add_train(app);
   add_eval(app);
   add_info(app);
+  add_bench(app);
   add_data(app);
   try {
     app.parse(argc, argv);

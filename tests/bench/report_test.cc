@@ -4,8 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "bench/conv.h"
 #include "bench/gemm.h"
+#include "bench/model.h"
 #include "bench/peers.h"
+#include "bench/train.h"
+#include "nn/zoo.h"
 
 namespace fdi::bench {
 namespace {
@@ -42,6 +46,39 @@ TEST(GemmBench, StandardShapesAreTheLayersTheirBatchAndTheSquare) {
   ASSERT_EQ(shapes.size(), 19u);
   EXPECT_EQ(shapes[9].n, 1024 * 32);
   EXPECT_EQ(shapes.back().k, 2048);
+}
+
+TEST(ConvBench, JsonHoldsBothPathsAndThePeer) {
+  const Report report = conv({{6, 3, 5}, {7, 4, 4, 1, 2}}, 2, kShort);
+  ASSERT_EQ(report.json["layers"].size(), 2u);
+  const nlohmann::json& row = report.json["layers"][1];
+  EXPECT_EQ(row["size"], 7);
+  EXPECT_EQ(row["stride"], 2);
+  EXPECT_GT(row["gflops"], 0);
+  EXPECT_GT(row["explicit_gflops"], 0);
+  EXPECT_EQ(row["peers"].contains("onednn"), have_onednn());
+}
+
+// Networks of every op that the peer knows: the benchmark itself compares the outputs and throws where they differ.
+TEST(ModelBench, TimesMemoryAndAnEqualPeer) {
+  for (const char* name : {"lenet", "resnet20", "vgg16"}) {
+    const Report report = model(nn::make_zoo(name, {.width = 0.1, .classes = 7, .input = {}}), 2, true, kShort);
+    for (const char* key : {"median_ms", "min_ms", "peak_memory_mb"}) EXPECT_GT(report.json[key], 0) << name << key;
+    EXPECT_GE(report.json["rel_mad"], 0);
+    EXPECT_LT(report.json["memory"]["planned_mb"], report.json["peak_memory_mb"]);
+    EXPECT_EQ(report.json["ratios"].contains("onednn"), have_onednn());
+  }
+}
+
+TEST(ModelBench, WithoutPeersThereAreNone) {
+  const Report report = model(nn::make_zoo("lenet"), 1, false, kShort);
+  EXPECT_TRUE(report.json["peers"].empty());
+}
+
+TEST(TrainBench, ImagesPerSecondFollowFromTheMedian) {
+  const Report report = train(nn::make_zoo("lenet"), 4, kShort);
+  EXPECT_NEAR(report.json["images_per_s"].get<double>(), 4 / report.json["median_ms"].get<double>() * 1e3, 1e-6);
+  EXPECT_TRUE(report.json.contains("rel_mad"));
 }
 
 }  // namespace
