@@ -42,24 +42,21 @@ struct OnednnNetwork::Impl {
 
   Ends ends = Ends::kPlain;
 
-  memory reordered(const memory& from, const memory::desc& wanted, bool now) {
+  // A value between two layers, in the layout that the second one wants: a step of the network where it must change.
+  memory reordered(const memory& from, const memory::desc& wanted) {
     if (from.get_desc() == wanted) return from;
-    if (from.get() == input.get() && ends == Ends::kAny) return input = memory(wanted, engine);
     memory to(wanted, engine);
-    const dnnl::reorder reorder(from, to);
-    std::unordered_map<int, memory> arguments{{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
-    if (now) {
-      reorder.execute(stream, arguments);
-      stream.wait();
-    } else {
-      steps.push_back({reorder, std::move(arguments)});
-    }
+    if (from.get() == input.get() && ends == Ends::kAny) return input = to;
+    steps.push_back({dnnl::reorder(from, to), {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}}});
     return to;
   }
 
-  // A weight in our layout, brought into oneDNN's once.
+  // A weight in our layout: copied once, for the caller's may be gone by the time of run(), into oneDNN's.
   memory weight(const float* values, const memory::desc& ours, const memory::desc& wanted) {
-    return reordered(memory(ours, engine, const_cast<float*>(values)), wanted, true);
+    memory from(ours, engine, const_cast<float*>(values)), to(wanted, engine);
+    dnnl::reorder(from, to).execute(stream, from, to);
+    stream.wait();
+    return to;
   }
 
   static dnnl::primitive_attr relu_after(bool relu) {
@@ -89,7 +86,7 @@ struct OnednnNetwork::Impl {
              : Forward::desc(kind, algorithm, x_desc, any(weight_dims), y_desc, strides, begin, end);
     const Forward::primitive_desc pd(desc, relu_after(layer.attr.relu), engine);
     std::unordered_map<int, memory> arguments{
-        {DNNL_ARG_SRC, reordered(x, pd.src_desc(), false)},
+        {DNNL_ARG_SRC, reordered(x, pd.src_desc())},
         {DNNL_ARG_WEIGHTS, weight(w, {weight_dims, memory::data_type::f32, Tag::hwio}, pd.weights_desc())},
         {DNNL_ARG_DST, memory(pd.dst_desc(), engine)}};
     if (bias) arguments[DNNL_ARG_BIAS] = weight(bias, bias_desc, pd.bias_desc());
@@ -110,7 +107,7 @@ struct OnednnNetwork::Impl {
     const Forward::desc desc = bias ? Forward::desc(kind, x_desc, any(weight_dims), bias_desc, y_desc)
                                     : Forward::desc(kind, x_desc, any(weight_dims), y_desc);
     const Forward::primitive_desc pd(desc, relu_after(layer.attr.relu), engine);
-    std::unordered_map<int, memory> arguments{{DNNL_ARG_SRC, reordered(x, pd.src_desc(), false)},
+    std::unordered_map<int, memory> arguments{{DNNL_ARG_SRC, reordered(x, pd.src_desc())},
                                               {DNNL_ARG_WEIGHTS, weight(w, ours, pd.weights_desc())},
                                               {DNNL_ARG_DST, memory(pd.dst_desc(), engine)}};
     if (bias) arguments[DNNL_ARG_BIAS] = weight(bias, bias_desc, pd.bias_desc());
@@ -147,7 +144,7 @@ struct OnednnNetwork::Impl {
   }
 
   memory sum(const nn::LayerSpec& layer, const memory& a, const memory& b) {
-    const memory same = reordered(b, a.get_desc(), false);
+    const memory same = reordered(b, a.get_desc());
     const dnnl::binary::primitive_desc pd(
         dnnl::binary::desc(dnnl::algorithm::binary_add, a.get_desc(), same.get_desc(), a.get_desc()),
         relu_after(layer.attr.relu), engine);
@@ -213,7 +210,7 @@ OnednnNetwork::OnednnNetwork(const nn::NetworkSpec& fused, nn::Parameters& param
     }
   }
   const memory last = values.back();
-  net.output = ends == Ends::kAny ? last : net.reordered(last, plain(last.get_desc().dims()), false);
+  net.output = ends == Ends::kAny ? last : net.reordered(last, plain(last.get_desc().dims()));
   std::ranges::fill(input(), 0.5F);
 }
 

@@ -5,9 +5,9 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "core/cpu.h"
-#include "core/file.h"
 #include "core/threads.h"
 #include "kernels/isa.h"
 
@@ -34,12 +34,11 @@ void onednn_multiply(int64_t m, int64_t n, int64_t k, const float* a, const floa
 }
 #endif
 
-// The words of this process's command line, for execv.
+// The words of this process's command line, for execv. (A file of /proc has no size: read to its end.)
 std::vector<std::string> command_line() {
   std::vector<std::string> words;
-  const std::string text = core::read_file("/proc/self/cmdline");
-  for (size_t start = 0; start < text.size(); start += words.back().size() + 1)
-    words.emplace_back(text.c_str() + start);
+  std::ifstream in("/proc/self/cmdline");
+  for (std::string word; std::getline(in, word, '\0');) words.push_back(word);
   return words;
 }
 
@@ -101,9 +100,9 @@ void restart_with_best_environment(int threads) {
       core::cpu_info().model.find("AMD") != std::string::npos && kernels::available_isas().front() == "avx512";
   if (amd_avx512) set_where_missing("OPENBLAS_CORETYPE", "Haswell");
   if (threads > 1) set_where_missing("OMP_PROC_BIND", "true");
-  if (!changed) return;
-  ::setenv("FASTDEEPIOT_BENCH_RESTARTED", "1", 1);
   std::vector<std::string> words = command_line();
+  if (!changed || words.empty()) return;
+  ::setenv("FASTDEEPIOT_BENCH_RESTARTED", "1", 1);
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
