@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/winograd.h"
+
 namespace fdi::kernels {
 namespace {
 
@@ -12,8 +14,13 @@ size_t align(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 int64_t pixels(const ConvGeometry& g) { return int64_t{g.out_h} * g.out_w; }
 
-// OpenBLAS knows nothing of patches.
-ConvPath effective(ConvPath path) { return gemm_provider() == GemmProvider::kOpenBlas ? ConvPath::kExplicit : path; }
+// The path that this call takes. OpenBLAS knows nothing of patches.
+ConvPath effective(ConvPath path, const ConvGeometry& g, int batch, bool packed = false) {
+  if (gemm_provider() == GemmProvider::kOpenBlas || path == ConvPath::kExplicit) return ConvPath::kExplicit;
+  if (packed || path == ConvPath::kFused) return ConvPath::kFused;
+  if (path == ConvPath::kWinograd) return winograd_tile(g) > 0 ? path : ConvPath::kFused;
+  return winograd_pays(g, batch) ? ConvPath::kWinograd : ConvPath::kFused;
+}
 
 // A 1x1 convolution of stride 1 reads the image as the matrix that it is.
 bool is_matrix(const ConvGeometry& g) {
@@ -164,34 +171,37 @@ void col2im_add(const ConvGeometry& g, const float* columns, float* x) noexcept 
 }
 
 size_t conv2d_workspace_bytes(const ConvGeometry& g, int batch, ConvPath path, int threads) {
-  if (effective(path) == ConvPath::kFused) {
-    // With and without packed weights the plans differ; a caller may do either.
-    Gemm call = forward_gemm(g, batch * pixels(g), patches_of(g, nullptr, false), nullptr, nullptr);
-    const size_t plain = gemm_workspace_bytes(call, threads);
-    const float packed = 0;
-    call.packed_b = &packed;
-    return std::max(plain, gemm_workspace_bytes(call, threads));
-  }
-  return per_image(g, batch, forward_gemm(g, pixels(g), {nullptr, g.patch()}, nullptr, nullptr), threads).bytes();
+  if (effective(path, g, batch) == ConvPath::kExplicit)
+    return per_image(g, batch, forward_gemm(g, pixels(g), {nullptr, g.patch()}, nullptr, nullptr), threads).bytes();
+  // With and without packed weights the plans differ, and smaller batches may take another path: room for all.
+  Gemm call = forward_gemm(g, batch * pixels(g), patches_of(g, nullptr, false), nullptr, nullptr);
+  const size_t plain = gemm_workspace_bytes(call, threads);
+  const float packed = 0;
+  call.packed_b = &packed;
+  const size_t fused = std::max(plain, gemm_workspace_bytes(call, threads));
+  if (effective(path, g, batch) == ConvPath::kFused) return fused;
+  return std::max(fused, winograd_workspace_bytes(g, batch, threads));
 }
 
 size_t conv2d_backward_workspace_bytes(const ConvGeometry& g, int batch, ConvPath path, int threads) {
   const int64_t rows = pixels(g);
-  size_t data = 0, weight = 0;
-  if (effective(path) == ConvPath::kFused && reversible(g)) {
-    const ConvGeometry r = reversed(g);
-    data = gemm_workspace_bytes(reversed_gemm(g, r, batch, nullptr, nullptr), threads);
-  } else {
-    data = per_image(g, batch, columns_gradient_gemm(g, rows, nullptr, nullptr, nullptr), threads).bytes();
+  if (effective(path, g, batch) == ConvPath::kExplicit) {
+    const Gemm weight = weight_gradient_gemm(g, rows, {nullptr, g.patch(), true}, nullptr);
+    return std::max(per_image(g, 1, weight, threads).bytes(),
+                    per_image(g, batch, columns_gradient_gemm(g, rows, nullptr, nullptr, nullptr), threads).bytes());
   }
-  if (effective(path) == ConvPath::kFused) {
-    weight =
-        gemm_workspace_bytes(weight_gradient_gemm(g, batch * rows, patches_of(g, nullptr, true), nullptr), threads);
-  } else {
-    const Gemm call = weight_gradient_gemm(g, rows, {nullptr, g.patch(), true}, nullptr);
-    weight = per_image(g, 1, call, threads).bytes();
-  }
-  return std::max(data, weight);
+  size_t bytes =
+      gemm_workspace_bytes(weight_gradient_gemm(g, batch * rows, patches_of(g, nullptr, true), nullptr), threads);
+  if (!reversible(g))
+    return std::max(bytes,
+                    per_image(g, batch, columns_gradient_gemm(g, rows, nullptr, nullptr, nullptr), threads).bytes());
+  const ConvGeometry r = reversed(g);
+  bytes = std::max(bytes, gemm_workspace_bytes(reversed_gemm(g, r, batch, nullptr, nullptr), threads));
+  if (effective(path, r, batch) == ConvPath::kWinograd)
+    bytes = std::max(bytes, winograd_workspace_bytes(r, batch, threads));
+  if (effective(path, g, batch) == ConvPath::kWinograd)
+    bytes = std::max(bytes, winograd_backward_weight_workspace_bytes(g, batch, threads));
+  return bytes;
 }
 
 void conv2d_forward(const ConvGeometry& g, int batch, const float* x, const float* weight, const float* packed_weight,
@@ -203,7 +213,9 @@ void conv2d_forward(const ConvGeometry& g, int batch, const float* x, const floa
     call.activation = activation;
     gemm(call, workspace);
   };
-  if (effective(path) == ConvPath::kFused || is_matrix(g)) {
+  path = effective(path, g, batch, packed_weight != nullptr);
+  if (path == ConvPath::kWinograd) return winograd_forward(g, batch, x, weight, false, bias, activation, y, ws);
+  if (path == ConvPath::kFused || is_matrix(g)) {
     const Operand a = patches_of(g, x, false);
     return finish(forward_gemm(g, batch * pixels(g), a, weight, packed_weight), a, y, ws);
   }
@@ -217,8 +229,11 @@ void conv2d_forward(const ConvGeometry& g, int batch, const float* x, const floa
 
 void conv2d_backward_data(const ConvGeometry& g, int batch, const float* dy, const float* weight, float* dx,
                           ConvPath path, const Workspace& ws) noexcept {
-  if (effective(path) == ConvPath::kFused && reversible(g)) {
-    const ConvGeometry r = reversed(g);
+  const ConvGeometry r = reversed(g);
+  path = reversible(g) ? effective(path, r, batch) : ConvPath::kExplicit;
+  if (path == ConvPath::kWinograd)
+    return winograd_forward(r, batch, dy, weight, true, nullptr, Activation::kNone, dx, ws);
+  if (path == ConvPath::kFused) {
     Gemm call = reversed_gemm(g, r, batch, dy, weight);
     call.c = dx;
     return gemm(call, ws);
@@ -236,7 +251,9 @@ void conv2d_backward_data(const ConvGeometry& g, int batch, const float* dy, con
 void conv2d_backward_weight(const ConvGeometry& g, int batch, const float* x, const float* dy, float* dweight,
                             float* dbias, ConvPath path, const Workspace& ws) noexcept {
   if (dbias != nullptr) column_sums(dy, batch * pixels(g), g.out_channel, ws.threads, dbias);
-  if (effective(path) == ConvPath::kFused) {
+  path = effective(path, g, batch);
+  if (path == ConvPath::kWinograd) return winograd_backward_weight(g, batch, x, dy, dweight, ws);
+  if (path == ConvPath::kFused) {
     Gemm call = weight_gradient_gemm(g, batch * pixels(g), patches_of(g, x, true), dy);
     call.c = dweight;
     return gemm(call, ws);
@@ -252,7 +269,6 @@ void conv2d_backward_weight(const ConvGeometry& g, int batch, const float* x, co
     call.accumulate = image > 0;
     gemm(call, {ws.data + p.columns_bytes, p.gemm_bytes, ws.threads});
   }
-  if (batch == 0) std::fill_n(dweight, int64_t{g.patch()} * g.out_channel, 0.0F);
 }
 
 }  // namespace fdi::kernels

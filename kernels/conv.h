@@ -1,13 +1,15 @@
 // 2-D convolution on NHWC images as matrix products (kernels/gemm.h). x (batch, in_h, in_w, in_channel),
 // weight (kernel_h, kernel_w, in_channel, out_channel), y (batch, out_h, out_w, out_channel).
-// The patches are read through an index while packing; kExplicit writes the im2col matrix instead, image by image,
-// which is what strided data gradients need, and what comparison and teaching use.
+// kFused reads the patches through an index while packing. kExplicit writes the im2col matrix instead, image by image,
+// which is what strided data gradients need, and what comparison and teaching use. kWinograd (kernels/winograd.h)
+// trades multiplications for additions; shapes that it cannot serve take kFused. kAuto takes the one expected to be
+// fastest.
 #pragma once
 #include "kernels/gemm.h"
 
 namespace fdi::kernels {
 
-enum class ConvPath { kFused, kExplicit };
+enum class ConvPath { kAuto, kFused, kExplicit, kWinograd };
 
 size_t conv2d_workspace_bytes(const ConvGeometry& g, int batch, ConvPath path, int threads);           // forward
 size_t conv2d_backward_workspace_bytes(const ConvGeometry& g, int batch, ConvPath path, int threads);  // both gradients

@@ -65,29 +65,33 @@ class Conv2d final : public Layer {
 
   size_t workspace_bytes(int batch, int threads, bool training) const override {
     const int images = batch * steps_;
-    const size_t forward = kernels::conv2d_workspace_bytes(g_, images, kernels::ConvPath::kFused, threads);
+    const size_t forward = kernels::conv2d_workspace_bytes(g_, images, path(training), threads);
     if (!training) return forward;
-    return std::max(forward, kernels::conv2d_backward_workspace_bytes(g_, images, kernels::ConvPath::kFused, threads));
+    return std::max(forward, kernels::conv2d_backward_workspace_bytes(g_, images, kernels::ConvPath::kAuto, threads));
   }
 
   void forward(const Pass& pass, std::span<const Tensor> x, Tensor y) noexcept override {
     kernels::conv2d_forward(g_, pass.batch * steps_, x[0].data, weight_, packed_, bias_,
                             relu_ ? kernels::Activation::kRelu : kernels::Activation::kNone, y.data,
-                            kernels::ConvPath::kFused, pass.workspace);
+                            kernels::ConvPath::kAuto, pass.workspace);
   }
 
   void backward(const Pass& pass, std::span<const Tensor> x, Tensor y, Tensor dy,
                 std::span<const Tensor> dx) noexcept override {
     const int images = pass.batch * steps_;
     if (relu_) kernels::relu_backward(dy.size(), y.data, dy.data, dy.data, pass.workspace.threads);
-    kernels::conv2d_backward_weight(g_, images, x[0].data, dy.data, dweight_, dbias_, kernels::ConvPath::kFused,
+    kernels::conv2d_backward_weight(g_, images, x[0].data, dy.data, dweight_, dbias_, kernels::ConvPath::kAuto,
                                     pass.workspace);
     if (dx[0].data != nullptr)
-      kernels::conv2d_backward_data(g_, images, dy.data, weight_, dx[0].data, kernels::ConvPath::kFused,
-                                    pass.workspace);
+      kernels::conv2d_backward_data(g_, images, dy.data, weight_, dx[0].data, kernels::ConvPath::kAuto, pass.workspace);
   }
 
  private:
+  // Inference packs its weights once, which serves the direct product.
+  static kernels::ConvPath path(bool training) {
+    return training ? kernels::ConvPath::kAuto : kernels::ConvPath::kFused;
+  }
+
   const bool bias_wanted_, relu_;
   int steps_ = 1;
   ConvGeometry g_;

@@ -1,0 +1,454 @@
+// Tiles of the image become (m + 2)^2 matrices V[p] (tile, in_channel); each is multiplied with U[p] (in_channel,
+// out_channel), and the products M[p] (tile, out_channel) are turned into pixels. Forward: each thread takes blocks of
+// tiles whose V and M stay in its L2. Weight gradient: dU[p] = V[p]^T dM[p], the adjoint of the same formula; the
+// threads share the transforms of a block, then the products p.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/winograd.cc"
+#include <hwy/foreach_target.h>  // must come before highway.h
+// clang-format off
+#include "kernels/winograd-inl.h"
+// clang-format on
+#include <omp.h>
+
+#include <algorithm>
+
+#include "core/cpu.h"
+#include "kernels/winograd.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fdi::kernels {
+namespace HWY_NAMESPACE {
+namespace {
+
+int64_t Align(int64_t floats) { return (floats + 15) / 16 * 16; }
+
+// The grid of output tiles of all images.
+struct Tiles {
+  const ConvGeometry& g;
+  int m, rows, columns;
+  int64_t count;
+  Tiles(const ConvGeometry& geometry, int tile, int batch)
+      : g(geometry),
+        m(tile),
+        rows((g.out_h + m - 1) / m),
+        columns((g.out_w + m - 1) / m),
+        count(int64_t{batch} * rows * columns) {}
+};
+
+struct Tile {
+  int64_t image;
+  int y, x;  // top left output pixel
+};
+HWY_INLINE Tile TileAt(const Tiles& t, int64_t index) {
+  const int64_t per_image = int64_t{t.rows} * t.columns;
+  const int64_t image = index / per_image;
+  const int in_image = static_cast<int>(index - image * per_image);
+  return {image, in_image / t.columns * t.m, in_image % t.columns * t.m};
+}
+
+// A matrix for each of the (m + 2)^2 products. Their distance is an odd number of cache lines, so that writing one
+// element of each does not hit a single cache set.
+struct Products {
+  float* data;
+  int64_t distance, ld;
+  Products(float* at, int64_t tiles, int64_t channels) : data(at), distance(Distance(tiles, channels)), ld(channels) {}
+  static int64_t Distance(int64_t tiles, int64_t channels) { return (Align(tiles * channels) / 16 | 1) * 16; }
+};
+
+// f(d, channel) over `channels` in full vectors, then one by one.
+template <class F>
+HWY_INLINE void ForChannels(int64_t channels, const F& f) {
+  const hn::ScalableTag<float> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t c = 0;
+  for (; c + lanes <= channels; c += lanes) f(d, c);
+  const hn::CappedTag<float, 1> one;
+  for (; c < channels; ++c) f(one, c);
+}
+
+// V[p][row] = B^T d B of the input tile under output tile `tile`.
+template <int M>
+void TransformInput(const Tiles& t, const float* x, const float* zeros, int64_t tile, int64_t row, const Products& v) {
+  constexpr int N = M + 2;
+  const ConvGeometry& g = t.g;
+  const Tile at = TileAt(t, tile);
+  const float* pixel[N][N];
+  for (int i = 0; i < N; ++i)
+    for (int j = 0; j < N; ++j) {
+      const int iy = at.y + i - g.pad_top, ix = at.x + j - g.pad_left;
+      const bool inside = iy >= 0 && iy < g.in_h && ix >= 0 && ix < g.in_w;
+      pixel[i][j] = inside ? x + ((at.image * g.in_h + iy) * g.in_w + ix) * g.in_channel : zeros;
+    }
+  float* const to = v.data + row * v.ld;
+  ForChannels(g.in_channel, [&](auto d, int64_t c) HWY_ATTR {
+    using V = hn::Vec<decltype(d)>;
+    V half[N][N];
+    HWY_UNROLL(6)
+    for (int j = 0; j < N; ++j) {
+      V in[N], out[N];
+      for (int i = 0; i < N; ++i) in[i] = hn::LoadU(d, pixel[i][j] + c);
+      Winograd<M>::Input(in, out);
+      for (int i = 0; i < N; ++i) half[i][j] = out[i];
+    }
+    HWY_UNROLL(6)
+    for (int i = 0; i < N; ++i) {
+      V out[N];
+      Winograd<M>::Input(half[i], out);
+      for (int j = 0; j < N; ++j) hn::StoreU(out[j], d, to + (i * N + j) * v.distance + c);
+    }
+  });
+}
+
+// y = A^T M[p][row] A, with bias and ReLU, for the pixels of the tile that exist.
+template <int M>
+void TransformOutput(const Tiles& t, const Products& m, int64_t tile, int64_t row, const float* bias, bool relu,
+                     float* y) {
+  constexpr int N = M + 2;
+  const ConvGeometry& g = t.g;
+  const Tile at = TileAt(t, tile);
+  const int rows = std::min(M, g.out_h - at.y), columns = std::min(M, g.out_w - at.x);
+  const float* const from = m.data + row * m.ld;
+  float* const to = y + ((at.image * g.out_h + at.y) * g.out_w + at.x) * g.out_channel;
+  const int64_t line = int64_t{g.out_w} * g.out_channel;
+  ForChannels(g.out_channel, [&](auto d, int64_t c) HWY_ATTR {
+    using V = hn::Vec<decltype(d)>;
+    V half[M][N];
+    HWY_UNROLL(6)
+    for (int j = 0; j < N; ++j) {
+      V in[N], out[M];
+      for (int i = 0; i < N; ++i) in[i] = hn::LoadU(d, from + (i * N + j) * m.distance + c);
+      Winograd<M>::Output(in, out);
+      for (int i = 0; i < M; ++i) half[i][j] = out[i];
+    }
+    const V zero = hn::Zero(d);
+    const V add = bias != nullptr ? hn::LoadU(d, bias + c) : zero;
+    HWY_UNROLL(4)
+    for (int i = 0; i < M; ++i) {
+      if (i >= rows) break;
+      V out[M];
+      Winograd<M>::Output(half[i], out);
+      for (int j = 0; j < M; ++j) {
+        if (j >= columns) break;
+        const V value = hn::Add(out[j], add);
+        hn::StoreU(relu ? hn::Max(value, zero) : value, d, to + i * line + j * g.out_channel + c);
+      }
+    }
+  });
+}
+
+// dM[p][row] = A dy A^T of one output tile: the adjoint of TransformOutput.
+template <int M>
+void TransformOutputGradient(const Tiles& t, const float* dy, const float* zeros, int64_t tile, int64_t row,
+                             const Products& m) {
+  constexpr int N = M + 2;
+  const ConvGeometry& g = t.g;
+  const Tile at = TileAt(t, tile);
+  const float* pixel[M][M];
+  for (int i = 0; i < M; ++i)
+    for (int j = 0; j < M; ++j) {
+      const int oy = at.y + i, ox = at.x + j;
+      const bool inside = oy < g.out_h && ox < g.out_w;
+      pixel[i][j] = inside ? dy + ((at.image * g.out_h + oy) * g.out_w + ox) * g.out_channel : zeros;
+    }
+  float* const to = m.data + row * m.ld;
+  ForChannels(g.out_channel, [&](auto d, int64_t c) HWY_ATTR {
+    using V = hn::Vec<decltype(d)>;
+    V half[N][M];
+    HWY_UNROLL(4)
+    for (int j = 0; j < M; ++j) {
+      V in[M], out[N];
+      for (int i = 0; i < M; ++i) in[i] = hn::LoadU(d, pixel[i][j] + c);
+      Winograd<M>::OutputAdjoint(in, out);
+      for (int i = 0; i < N; ++i) half[i][j] = out[i];
+    }
+    HWY_UNROLL(6)
+    for (int i = 0; i < N; ++i) {
+      V out[N];
+      Winograd<M>::OutputAdjoint(half[i], out);
+      for (int j = 0; j < N; ++j) hn::StoreU(out[j], d, to + (i * N + j) * m.distance + c);
+    }
+  });
+}
+
+// U[p][i] = G g G^T for elements [begin, end) of nine equally packed tap matrices, `size` floats apart.
+template <int M>
+void TransformWeight(const float* taps, int64_t size, int64_t begin, int64_t end, float* u) {
+  constexpr int N = M + 2;
+  ForChannels(end - begin, [&](auto d, int64_t offset) HWY_ATTR {
+    using V = hn::Vec<decltype(d)>;
+    const int64_t e = begin + offset;
+    V half[N][3];
+    for (int j = 0; j < 3; ++j) {
+      V in[3], out[N];
+      for (int i = 0; i < 3; ++i) in[i] = hn::LoadU(d, taps + (i * 3 + j) * size + e);
+      Winograd<M>::Weight(d, in, out);
+      for (int i = 0; i < N; ++i) half[i][j] = out[i];
+    }
+    for (int i = 0; i < N; ++i) {
+      V out[N];
+      Winograd<M>::Weight(d, half[i], out);
+      for (int j = 0; j < N; ++j) hn::StoreU(out[j], d, u + (i * N + j) * size + e);
+    }
+  });
+}
+
+// dweight[tap][i] = G^T dU G for elements [begin, end).
+template <int M>
+void TransformWeightGradient(const float* du, int64_t distance, int64_t size, int64_t begin, int64_t end,
+                             float* dweight) {
+  constexpr int N = M + 2;
+  ForChannels(end - begin, [&](auto d, int64_t offset) HWY_ATTR {
+    using V = hn::Vec<decltype(d)>;
+    const int64_t e = begin + offset;
+    V half[3][N];
+    for (int j = 0; j < N; ++j) {
+      V in[N], out[3];
+      for (int i = 0; i < N; ++i) in[i] = hn::LoadU(d, du + (i * N + j) * distance + e);
+      Winograd<M>::WeightAdjoint(d, in, out);
+      for (int i = 0; i < 3; ++i) half[i][j] = out[i];
+    }
+    for (int i = 0; i < 3; ++i) {
+      V out[3];
+      Winograd<M>::WeightAdjoint(d, half[i], out);
+      for (int j = 0; j < 3; ++j) hn::StoreU(out[j], d, dweight + (i * 3 + j) * size + e);
+    }
+  });
+}
+
+// ---- forward ----
+
+struct ForwardPlan {
+  int64_t tiles;      // of all images
+  int64_t block;      // tiles that a thread transforms at a time
+  int64_t packed;     // floats of one packed U[p], or of one packed tap
+  int64_t v, m;       // floats of a thread's V and M
+  size_t gemm_bytes;  // of a thread
+  int64_t zeros;
+  size_t bytes(int products, int threads) const {
+    return static_cast<size_t>((9 + products) * packed + zeros + threads * (v + m)) * sizeof(float) +
+           threads * gemm_bytes;
+  }
+};
+
+Gemm BlockGemm(const ConvGeometry& g, int64_t tiles) {
+  static const float prepacked = 0;
+  Gemm call;
+  call.m = tiles;
+  call.n = call.ldc = g.out_channel;
+  call.k = g.in_channel;
+  call.a = {nullptr, g.in_channel};
+  call.packed_b = &prepacked;
+  return call;
+}
+
+ForwardPlan PlanForward(const ConvGeometry& g, int m, int batch, int threads) {
+  const int products = (m + 2) * (m + 2);
+  const Tiles t(g, m, batch);
+  ForwardPlan p{};
+  p.tiles = t.count;
+  // V and M in L2 where channels are few; but enough tiles that reading U for them is cheap beside the products.
+  constexpr int64_t kLeastTiles = 84;
+  const auto l2 = static_cast<int64_t>(core::cpu_info().l2_bytes / sizeof(float));
+  const int64_t fit = l2 * 3 / 4 / (products * (int64_t{g.in_channel} + g.out_channel));
+  const int64_t share = (t.count + threads - 1) / threads;
+  const int64_t block = std::min(share, std::max(fit, kLeastTiles));
+  const int64_t blocks = (share + block - 1) / block;
+  p.block = (share + blocks - 1) / blocks;
+  p.packed = Align(packed_b_floats(g.in_channel, g.out_channel));
+  p.zeros = Align(g.in_channel);
+  p.v = products * Products::Distance(p.block, g.in_channel);
+  p.m = products * Products::Distance(p.block, g.out_channel);
+  p.gemm_bytes = (gemm_workspace_bytes(BlockGemm(g, p.block), 1) + 63) / 64 * 64;
+  return p;
+}
+
+template <int M>
+void ForwardTiles(const ConvGeometry& g, int batch, const float* x, const float* weight, bool reversed_weight,
+                  const float* bias, bool relu, float* y, const Workspace& ws) {
+  constexpr int kProducts = (M + 2) * (M + 2);
+  const Tiles t(g, M, batch);
+  const ForwardPlan p = PlanForward(g, M, batch, ws.threads);
+  auto* at = reinterpret_cast<float*>(ws.data);
+  float* const u = at;
+  float* const taps = u + kProducts * p.packed;
+  float* const zeros = taps + 9 * p.packed;
+  float* const own = zeros + p.zeros;
+  std::byte* const gemm_space = reinterpret_cast<std::byte*>(own + ws.threads * (p.v + p.m));
+  std::fill_n(zeros, p.zeros, 0.0F);
+  const int64_t tap_size = int64_t{g.in_channel} * g.out_channel;
+
+#pragma omp parallel num_threads(ws.threads)
+  {
+    const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
+    for (int tap = thread; tap < 9; tap += threads) {
+      const Operand b = reversed_weight ? Operand{weight + (8 - tap) * tap_size, g.in_channel, true}
+                                        : Operand{weight + tap * tap_size, g.out_channel};
+      pack_b(g.in_channel, g.out_channel, b, taps + tap * p.packed);
+    }
+#pragma omp barrier
+    const int64_t lines = p.packed / 16;
+    TransformWeight<M>(taps, p.packed, lines * thread / threads * 16, lines * (thread + 1) / threads * 16, u);
+#pragma omp barrier
+    const Products v(own + thread * (p.v + p.m), p.block, g.in_channel);
+    const Products m(v.data + p.v, p.block, g.out_channel);
+    const int64_t end = p.tiles * (thread + 1) / threads;
+    for (int64_t first = p.tiles * thread / threads; first < end; first += p.block) {
+      const int64_t count = std::min(p.block, end - first);
+      for (int64_t i = 0; i < count; ++i) TransformInput<M>(t, x, zeros, first + i, i, v);
+      Gemm call = BlockGemm(g, count);
+      for (int product = 0; product < kProducts; ++product) {
+        call.a.data = v.data + product * v.distance;
+        call.packed_b = u + product * p.packed;
+        call.c = m.data + product * m.distance;
+        gemm(call, {gemm_space + thread * p.gemm_bytes, p.gemm_bytes, 1});
+      }
+      for (int64_t i = 0; i < count; ++i) TransformOutput<M>(t, m, first + i, i, bias, relu, y);
+    }
+  }
+}
+
+// ---- weight gradient ----
+
+struct WeightPlan {
+  int64_t tiles, block;
+  int64_t v, m, du, zeros;  // floats, shared by all threads
+  size_t gemm_bytes;        // of a thread
+  size_t bytes(int threads) const {
+    return static_cast<size_t>(v + m + du + zeros) * sizeof(float) + threads * gemm_bytes;
+  }
+};
+
+// dU (in_channel, out_channel) [+]= V^T (in_channel, tiles) dM (tiles, out_channel)
+Gemm WeightGemm(const ConvGeometry& g, int64_t tiles) {
+  Gemm call;
+  call.m = g.in_channel;
+  call.n = call.ldc = g.out_channel;
+  call.k = tiles;
+  call.a = {nullptr, g.in_channel, true};
+  call.b = {nullptr, g.out_channel};
+  return call;
+}
+
+WeightPlan PlanWeight(const ConvGeometry& g, int m, int batch, int threads) {
+  const int products = (m + 2) * (m + 2);
+  WeightPlan p{};
+  p.tiles = Tiles(g, m, batch).count;
+  // Blocks as long as one K block of GEMM, so that dU is read and written seldom.
+  constexpr int64_t kBlockTiles = 384;
+  const int64_t blocks = (p.tiles + kBlockTiles - 1) / kBlockTiles;
+  p.block = (p.tiles + blocks - 1) / blocks;
+  p.v = products * Products::Distance(p.block, g.in_channel);
+  p.m = products * Products::Distance(p.block, g.out_channel);
+  p.du = products * Products::Distance(g.in_channel, g.out_channel);
+  p.zeros = Align(std::max(g.in_channel, g.out_channel));
+  p.gemm_bytes = (gemm_workspace_bytes(WeightGemm(g, p.block), 1) + 63) / 64 * 64;
+  return p;
+}
+
+template <int M>
+void WeightGradientTiles(const ConvGeometry& g, int batch, const float* x, const float* dy, float* dweight,
+                         const Workspace& ws) {
+  constexpr int kProducts = (M + 2) * (M + 2);
+  const Tiles t(g, M, batch);
+  const WeightPlan p = PlanWeight(g, M, batch, ws.threads);
+  auto* at = reinterpret_cast<float*>(ws.data);
+  const Products v(at, p.block, g.in_channel);
+  const Products m(v.data + p.v, p.block, g.out_channel);
+  const Products du(m.data + p.m, g.in_channel, g.out_channel);
+  float* const zeros = du.data + p.du;
+  std::byte* const gemm_space = reinterpret_cast<std::byte*>(zeros + p.zeros);
+  std::fill_n(zeros, p.zeros, 0.0F);
+  const int64_t size = int64_t{g.in_channel} * g.out_channel;
+
+#pragma omp parallel num_threads(ws.threads)
+  {
+    const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
+    for (int64_t first = 0; first < p.tiles; first += p.block) {
+      const int64_t count = std::min(p.block, p.tiles - first);
+      for (int64_t i = count * thread / threads; i < count * (thread + 1) / threads; ++i) {
+        TransformInput<M>(t, x, zeros, first + i, i, v);
+        TransformOutputGradient<M>(t, dy, zeros, first + i, i, m);
+      }
+#pragma omp barrier
+      Gemm call = WeightGemm(g, count);
+      call.accumulate = first > 0;
+      for (int product = thread; product < kProducts; product += threads) {
+        call.a.data = v.data + product * v.distance;
+        call.b.data = m.data + product * m.distance;
+        call.c = du.data + product * du.distance;
+        gemm(call, {gemm_space + thread * p.gemm_bytes, p.gemm_bytes, 1});
+      }
+#pragma omp barrier
+    }
+    TransformWeightGradient<M>(du.data, du.distance, size, size * thread / threads, size * (thread + 1) / threads,
+                               dweight);
+  }
+}
+
+size_t ForwardBytes(const ConvGeometry& g, int m, int batch, int threads) {
+  return PlanForward(g, m, batch, threads).bytes((m + 2) * (m + 2), threads);
+}
+size_t WeightBytes(const ConvGeometry& g, int m, int batch, int threads) {
+  return PlanWeight(g, m, batch, threads).bytes(threads);
+}
+void Forward(const ConvGeometry& g, int m, int batch, const float* x, const float* weight, bool reversed_weight,
+             const float* bias, bool relu, float* y, const Workspace& ws) {
+  return m == 4 ? ForwardTiles<4>(g, batch, x, weight, reversed_weight, bias, relu, y, ws)
+                : ForwardTiles<2>(g, batch, x, weight, reversed_weight, bias, relu, y, ws);
+}
+void WeightGradient(const ConvGeometry& g, int m, int batch, const float* x, const float* dy, float* dweight,
+                    const Workspace& ws) {
+  return m == 4 ? WeightGradientTiles<4>(g, batch, x, dy, dweight, ws)
+                : WeightGradientTiles<2>(g, batch, x, dy, dweight, ws);
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace fdi::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fdi::kernels {
+HWY_EXPORT(ForwardBytes);
+HWY_EXPORT(WeightBytes);
+HWY_EXPORT(Forward);
+HWY_EXPORT(WeightGradient);
+
+int winograd_tile(const ConvGeometry& g) {
+  if (g.kernel_h != 3 || g.kernel_w != 3 || g.stride_h != 1 || g.stride_w != 1) return 0;
+  const auto multiplications = [&](int64_t m) {
+    return ((g.out_h + m - 1) / m) * ((g.out_w + m - 1) / m) * (m + 2) * (m + 2);
+  };
+  return multiplications(4) <= multiplications(2) ? 4 : 2;
+}
+
+bool winograd_pays(const ConvGeometry& g, int batch) {
+  const int m = winograd_tile(g);
+  if (m == 0 || gemm_provider() != GemmProvider::kNative) return false;
+  const int64_t tiles = int64_t{batch} * ((g.out_h + m - 1) / m) * ((g.out_w + m - 1) / m);
+  const int64_t direct = int64_t{batch} * g.out_h * g.out_w * 9;
+  // Transforms cost as much per channel as 32 channels of products; U is made anew for each call.
+  return g.in_channel >= 16 && g.out_channel >= 16 && tiles >= 64 &&
+         tiles * (m + 2) * (m + 2) * 3 <= direct * 2;
+}
+
+size_t winograd_workspace_bytes(const ConvGeometry& g, int batch, int threads) {
+  return HWY_DYNAMIC_DISPATCH(ForwardBytes)(g, winograd_tile(g), batch, threads);
+}
+
+void winograd_forward(const ConvGeometry& g, int batch, const float* x, const float* weight, bool reversed_weight,
+                      const float* bias, Activation activation, float* y, const Workspace& ws) noexcept {
+  HWY_DYNAMIC_DISPATCH(Forward)
+  (g, winograd_tile(g), batch, x, weight, reversed_weight, bias, activation == Activation::kRelu, y, ws);
+}
+
+size_t winograd_backward_weight_workspace_bytes(const ConvGeometry& g, int batch, int threads) {
+  return HWY_DYNAMIC_DISPATCH(WeightBytes)(g, winograd_tile(g), batch, threads);
+}
+
+void winograd_backward_weight(const ConvGeometry& g, int batch, const float* x, const float* dy, float* dweight,
+                              const Workspace& ws) noexcept {
+  HWY_DYNAMIC_DISPATCH(WeightGradient)(g, winograd_tile(g), batch, x, dy, dweight, ws);
+}
+}  // namespace fdi::kernels
+#endif
