@@ -8,6 +8,6 @@ name=${target%_fuzz}
 mkdir -p "$dir/corpus/$name"
 corpora=("$dir/corpus/$name")
 [[ ! -d "$here/corpus/$name" ]] || corpora+=("$here/corpus/$name")
-[[ ! -x "$dir/make_seeds" ]] || "$dir/make_seeds" "$dir/corpus"
+"$dir/make_seeds" "$dir/corpus"
 exec "$dir/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=3000 -max_len=65536 -print_final_stats=1 \
   -artifact_prefix="$dir/$target-" -verbosity=1 "${corpora[@]}"

@@ -1,0 +1,49 @@
+// make_seeds DIR: writes small valid files for the fuzz targets whose inputs are binary, DIR/<target>/<name>: the
+// fuzzer starts from them instead of from nothing. Called by run.sh.
+#include <cstdio>
+
+#include "core/file.h"
+#include "nn/model_file.h"
+#include "nn/zoo.h"
+#include "tests/datasets/files.h"
+
+namespace {
+
+using fdi::datasets::Bytes;
+
+void write(const std::filesystem::path& path, const Bytes& bytes) {
+  std::filesystem::create_directories(path.parent_path());
+  fdi::core::write_file_atomically(path.string(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+// The image target reads the size to decode for from the first byte.
+Bytes image_input(const Bytes& image) {
+  Bytes out{8};
+  out.insert(out.end(), image.begin(), image.end());
+  return out;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "make_seeds DIR\n");
+    return 2;
+  }
+  using namespace fdi::datasets;
+  const std::filesystem::path dir = argv[1];
+  const Bytes jpeg = make_jpeg(9, 7, ramp(9, 7, 3)), grey = make_jpeg(9, 7, ramp(9, 7, 1), JCS_GRAYSCALE);
+  const Bytes png = make_png(9, 7, ramp(9, 7, 3));
+  write(dir / "image/colour.jpg", image_input(jpeg));
+  write(dir / "image/grey.jpg", image_input(grey));
+  write(dir / "image/colour.png", image_input(png));
+  write(dir / "tar/images.tar", make_tar({{"train/cat/1.jpg", jpeg}, {"train/dog/2.png", png}}));
+  write(dir / "tar/cifar.tar", make_tar({{"cifar-10-batches-bin/test_batch.bin", make_cifar(2)}}));
+
+  const std::filesystem::path model = dir / "model_file/lenet.safetensors";
+  std::filesystem::create_directories(model.parent_path());
+  const fdi::nn::NetworkSpec spec = fdi::nn::make_zoo("lenet", {.width = 0.1, .classes = 2, .input = {16, 16, 3}});
+  fdi::nn::Parameters parameters(spec);
+  parameters.initialize(1);
+  fdi::nn::save_model(model.string(), spec, parameters, {{"classes", "cat,dog"}});
+}
