@@ -10,7 +10,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 build_packages=(g++ cmake ninja-build git ca-certificates libhwy-dev libopenblas-openmp-dev libdnnl-dev libfmt-dev
   nlohmann-json3-dev libcli11-dev libarchive-dev libjpeg-dev libpng-dev zlib1g-dev libcurl4-openssl-dev libssl-dev)
 test_packages=(libgtest-dev libgmock-dev clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libomp-14-dev)
-bench_packages=(python3 python3-torch python3-pil python3-onnx)  # and node with npm, for ONNX Runtime: see bench/RESULTS.md
+bench_packages=(python3 python3-torch python3-pil python3-onnx)
+command -v npm >/dev/null || bench_packages+=(nodejs npm)  # ONNX Runtime comes from npm; node may be there from elsewhere
 
 packages=("${build_packages[@]}")
 tests=no
