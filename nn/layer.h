@@ -33,12 +33,12 @@ struct ParameterSpec {
 
 // What holds for one forward/backward pair of a whole network.
 struct Pass {
-  int batch = 0;                 // examples in this batch, at most the planned number
-  bool training = false;         // dropout draws, batch norm uses the batch's statistics
-  uint64_t seed = 0, step = 0;   // name the random stream of this step
-  std::span<const int> lengths;  // valid steps of each example's sequence; empty: all steps are valid
-  int layer = 0;                 // set by Network: the index of the running layer, its part of the stream's name
-  kernels::Workspace workspace;  // set by Network
+  int batch = 0;                   // examples in this batch, at most the planned number
+  bool training = false;           // dropout draws, batch norm uses the batch's statistics
+  uint64_t seed = 0, step = 0;     // name the random stream of this step
+  std::span<const int> lengths{};  // valid steps of each example's sequence; empty: all steps are valid
+  int layer = 0;                   // set by Network: the index of the running layer, its part of the stream's name
+  kernels::Workspace workspace{};  // set by Network
 };
 
 class Layer {
