@@ -1,8 +1,7 @@
 // dropout: in training each unit is 0 with probability `rate`, else divided by 1 - rate; otherwise nothing happens.
 // channel_dropout: the same for whole channels of an example, alike at all its pixels or steps, so that a compressor
-// may ask what a network does without them. The draws depend on seed, step and the layer's name only.
+// may ask what a network does without them. The draws depend on seed, step and the layer's place only.
 #include <algorithm>
-#include <string_view>
 
 #include "core/rng.h"
 #include "kernels/elementwise.h"
@@ -12,19 +11,10 @@
 namespace fdi::nn {
 namespace {
 
-uint64_t name_word(std::string_view name) {  // FNV-1a: which of the network's dropouts draws
-  uint64_t hash = 0xCBF29CE484222325ull;
-  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ull;
-  return hash;
-}
-
 class Dropout final : public Layer {
  public:
   Dropout(const LayerSpec& layer, const Shape& in, bool whole_channels)
-      : word_(name_word(layer.name)),
-        rate_(layer.attr.rate),
-        rows_(whole_channels ? in.size() / in.back() : 1),
-        masked_(in.size() / rows_) {}
+      : rate_(layer.attr.rate), rows_(whole_channels ? in.size() / in.back() : 1), masked_(in.size() / rows_) {}
 
   // State: the factor of every unit, or of every channel.
   int64_t state_floats(int batch) const override { return batch * masked_; }
@@ -46,7 +36,7 @@ class Dropout final : public Layer {
     const int64_t n = pass.batch * masked_;
     const float kept = 1.0F / (1.0F - rate_);
     kernels::for_each_index((n + kPiece - 1) / kPiece, pass.workspace.threads, n > 4 * kPiece, [&](int64_t piece) {
-      core::Rng rng(pass.seed, core::Stream::kDropout, pass.step, word_, piece);
+      core::Rng rng(pass.seed, core::Stream::kDropout, pass.step, pass.layer, piece);
       const int64_t end = std::min(n, (piece + 1) * kPiece);
       for (int64_t i = piece * kPiece; i < end; ++i) mask_[i] = rng.uniform() < rate_ ? 0.0F : kept;
     });
@@ -57,7 +47,6 @@ class Dropout final : public Layer {
     kernels::multiply_channels(pass.batch, rows_, static_cast<int>(masked_), mask_, x, y, threads);
   }
 
-  const uint64_t word_;
   const float rate_;
   const int64_t rows_, masked_;  // of one example: rows that share a factor, factors
   float* mask_ = nullptr;

@@ -23,6 +23,8 @@ const OpInfo& avg_pool_info();
 const OpInfo& global_avg_pool_info();
 const OpInfo& dropout_info();
 const OpInfo& channel_dropout_info();
+const OpInfo& gru_info();
+const OpInfo& lstm_info();
 const OpInfo& time_mean_info();
 
 std::span<const OpInfo* const> all_ops() {
@@ -43,6 +45,8 @@ std::span<const OpInfo* const> all_ops() {
       &global_avg_pool_info(),  //
       &dropout_info(),          //
       &channel_dropout_info(),  //
+      &gru_info(),              //
+      &lstm_info(),             //
       &time_mean_info(),        //
   };
   return ops;

@@ -1,0 +1,309 @@
+// See recurrent.h. One gemm for the input's part of all steps; per step a gemv for a batch of one or two (at the
+// speed of the second-level cache), a gemm on weights packed once per pass for larger ones.
+#include "nn/recurrent.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "kernels/gemv.h"
+#include "kernels/pool.h"
+
+namespace fdi::nn {
+namespace {
+
+using kernels::Gemm;
+using kernels::Rows;
+
+constexpr int kGemvBatch = 2;  // up to so many examples are multiplied one by one
+
+constexpr int64_t round_up(int64_t floats) { return (floats + 15) / 16 * 16; }  // whole cache lines
+
+// Hands out pieces of a block, or, with a null base, only adds up how much that would be.
+struct Cutter {
+  float* base = nullptr;
+  int64_t used = 0;
+  float* take(int64_t floats) {
+    float* piece = base == nullptr ? nullptr : base + used;
+    used += round_up(floats);
+    return piece;
+  }
+};
+
+}  // namespace
+
+Shape recurrent_shape(const LayerSpec& layer, std::span<const Shape> in) {
+  if (in[0].rank != 2)
+    core::fail("{} got {}, want a sequence (time, feature); put a reshape before it", describe(layer),
+               core::to_string(in[0]));
+  return {in[0][0], layer.attr.units};
+}
+
+std::vector<ParameterSpec> recurrent_parameters(const LayerSpec& layer, const Shape& in, int gates, bool second_bias) {
+  const int units = layer.attr.units;
+  const auto columns = static_cast<int>(std::min<int64_t>(int64_t{gates} * units, INT32_MAX));
+  const auto parameter = [&](const char* name, const Shape& shape, int fan_in) {
+    return ParameterSpec{name, shape, Init::kUniformHidden, fan_in, units};
+  };
+  std::vector<ParameterSpec> out{parameter("input_weight", {in.back(), columns}, in.back()),
+                                 parameter("hidden_weight", {units, columns}, units),
+                                 parameter("bias", {columns}, units)};
+  if (second_bias) out.push_back(parameter("bias_hidden", {columns}, units));
+  return out;
+}
+
+int64_t recurrent_flops(const LayerSpec& layer, const Shape& in, int gates) {
+  return int64_t{2} * in[0] * gates * layer.attr.units * (int64_t{in[1]} + layer.attr.units);
+}
+
+Recurrent::Recurrent(const LayerSpec& layer, const Shape& in, const Kind& kind)
+    : time_(in[0]), in_(in[1]), units_(layer.attr.units), columns_(kind.gates * units_), kind_(kind) {}
+
+void Recurrent::bind(std::span<const Tensor> values, std::span<const Tensor> grads) {
+  input_weight_ = values[0].data;
+  hidden_weight_ = values[1].data;
+  hidden_ld_ = columns_;
+  bias_ = values[2].data;
+  if (kind_.second_bias) bias_hidden_ = values[3].data;
+  if (grads.empty()) return;
+  dinput_weight_ = grads[0].data;
+  dhidden_weight_ = grads[1].data;
+  dbias_ = grads[2].data;
+  if (kind_.second_bias) dbias_hidden_ = grads[3].data;
+}
+
+// Packed: panels of input_weight, rows of hidden_weight that start at cache lines, bias, bias_hidden.
+int64_t Recurrent::packed_floats() const {
+  const int64_t line = round_up(columns_);
+  return round_up(kernels::packed_b_floats(in_, columns_)) + (units_ + 1 + (kind_.second_bias ? 1 : 0)) * line;
+}
+
+void Recurrent::pack(std::span<const Tensor> values, float* packed) {
+  Cutter cut{packed};
+  float* input = cut.take(kernels::packed_b_floats(in_, columns_));
+  kernels::pack_b(in_, columns_, {.data = values[0].data, .ld = columns_}, input);
+  packed_input_ = input;
+  hidden_ld_ = round_up(columns_);
+  float* hidden = cut.take(units_ * hidden_ld_);
+  for (int row = 0; row < units_; ++row)
+    std::copy_n(values[1].data + int64_t{row} * columns_, columns_, hidden + row * hidden_ld_);
+  hidden_weight_ = hidden;
+  bias_ = std::copy_n(values[2].data, columns_, cut.take(columns_)) - columns_;
+  if (kind_.second_bias) bias_hidden_ = std::copy_n(values[3].data, columns_, cut.take(columns_)) - columns_;
+}
+
+int64_t Recurrent::state_floats(int batch) const {
+  const int64_t per_step = int64_t{batch} * units_;
+  return per_step * time_ * 5 + (kind_.cell ? per_step * (time_ + 1) : 0);
+}
+
+Recurrent::Run Recurrent::cut(float* base, int batch, bool training, bool backward, int64_t* used) const noexcept {
+  Cutter cutter{base};
+  const int64_t wide = int64_t{batch} * columns_, narrow = int64_t{batch} * units_;
+  Run run;
+  run.batch = batch;
+  run.h = cutter.take(narrow);
+  if (backward) {
+    run.dgx = cutter.take(wide * time_);
+    run.dgh = kind_.second_bias ? cutter.take(wide * time_) : run.dgx;
+    run.dh = cutter.take(narrow);
+    if (kind_.cell) run.dc = cutter.take(narrow);
+    if (kind_.split_product) run.dq = cutter.take(narrow);
+  } else {
+    run.gx = cutter.take(wide * time_);
+    run.gh = cutter.take(wide);
+    if (!training) {
+      run.gates = cutter.take(4 * narrow);
+      if (kind_.cell) run.c = cutter.take(narrow);
+    }
+  }
+  if (backward || batch > kGemvBatch)
+    for (int i = 0; i < parts(); ++i)
+      run.panels[i] = cutter.take(backward ? kernels::packed_b_floats(part(i).columns, units_)
+                                           : kernels::packed_b_floats(units_, part(i).columns));
+  *used = cutter.used;
+  return run;
+}
+
+Recurrent::Run Recurrent::cut(const kernels::Workspace& ws, int batch, bool backward) const noexcept {
+  int64_t used = 0;
+  Run run = cut(reinterpret_cast<float*>(ws.data), batch, state_ != nullptr, backward, &used);
+  const size_t bytes = static_cast<size_t>(used) * sizeof(float);
+  run.gemm = {ws.data + bytes, ws.bytes - bytes, ws.threads};
+  return run;
+}
+
+size_t Recurrent::workspace_bytes(int batch, int threads, bool training) const {
+  const int64_t rows = int64_t{batch} * time_;
+  size_t most = 0;
+  for (const bool backward : {false, true}) {
+    if (backward && !training) continue;
+    int64_t used = 0;
+    const Run run = cut(nullptr, batch, training, backward, &used);
+    size_t gemm = 0;
+    const auto consider = [&](const Gemm& call) {
+      gemm = std::max(gemm, kernels::gemm_workspace_bytes(call, threads));
+    };
+    if (!backward) consider(input_call(rows, nullptr, nullptr));
+    if (backward) consider(input_weight_call(rows, nullptr, nullptr));
+    if (backward) consider(input_gradient_call(rows, nullptr, nullptr));
+    for (int i = 0; i < parts(); ++i) {
+      if (!backward) consider(product_call(run, i, {}, {}));
+      if (backward) consider(product_gradient_call(run, i, {}, {}, true));
+      if (backward) consider(hidden_weight_call(rows, i, {}, {}));
+    }
+    most = std::max(most, static_cast<size_t>(used) * sizeof(float) + gemm);
+  }
+  return most;
+}
+
+kernels::RnnStep Recurrent::step_at(const Pass& pass, const Run& run, int t, float* y) const noexcept {
+  const bool training = state_ != nullptr;
+  const int64_t u = units_, line = time_ * u, cell_line = line + u;
+  kernels::RnnStep s{.batch = run.batch,
+                     .units = units_,
+                     .step = t,
+                     .lengths = pass.lengths.empty() ? nullptr : pass.lengths.data(),
+                     .threads = run.gemm.threads,
+                     .gx = {run.gx + int64_t{t} * columns_, int64_t{time_} * columns_},
+                     .gh = {run.gh, columns_},
+                     .gates = {run.gates, 4 * u},
+                     .h_prev = {run.h, u},
+                     .h_next = {run.h, u},
+                     .c_prev = {run.c, u},
+                     .c_next = {run.c, u},
+                     .y = {y + t * u, line}};
+  if (!training) return s;
+  float* h = state_h(run.batch) + t * u;
+  float* c = state_c(run.batch) + t * u;
+  s.gates = {state_ + t * 4 * u, 4 * line};
+  s.h_prev = {h, line};
+  if (t + 1 < time_) s.h_next = {h + u, line};  // the last one goes to run.h, where nobody reads it
+  s.c_prev = {c, cell_line};
+  s.c_next = {c + u, cell_line};
+  return s;
+}
+
+void Recurrent::forward(const Pass& pass, std::span<const Tensor> x, Tensor y) noexcept {
+  const Run run = cut(pass.workspace, pass.batch, false);
+  kernels::gemm(input_call(int64_t{run.batch} * time_, x[0].data, run.gx), run.gemm);
+  for (int i = 0; i < parts(); ++i)
+    if (run.panels[i] != nullptr)
+      kernels::pack_b(units_, part(i).columns, {.data = hidden_weight_ + part(i).first, .ld = hidden_ld_},
+                      run.panels[i]);
+  const kernels::RnnStep first = step_at(pass, run, 0, y.data);
+  for (int b = 0; b < run.batch; ++b) {
+    std::fill_n(first.h_prev[b], units_, 0.0F);
+    if (kind_.cell) std::fill_n(first.c_prev[b], units_, 0.0F);
+  }
+  for (int t = 0; t < time_; ++t) step_forward(run, step_at(pass, run, t, y.data));
+}
+
+void Recurrent::backward(const Pass& pass, std::span<const Tensor> x, Tensor y, Tensor dy,
+                         std::span<const Tensor> dx) noexcept {
+  const Run run = cut(pass.workspace, pass.batch, true);
+  const int64_t rows = int64_t{run.batch} * time_, u = units_, line = time_ * u, wide = int64_t{time_} * columns_;
+  for (int i = 0; i < parts(); ++i)
+    kernels::pack_b(part(i).columns, units_,
+                    {.data = hidden_weight_ + part(i).first, .ld = hidden_ld_, .transposed = true}, run.panels[i]);
+  std::fill_n(run.dh, run.batch * u, 0.0F);
+  if (kind_.cell) std::fill_n(run.dc, run.batch * u, 0.0F);
+  for (int t = time_ - 1; t >= 0; --t) {
+    const kernels::RnnStepGradient grad{.dy = {dy.data + t * u, line},
+                                        .dh = {run.dh, u},
+                                        .dc = {run.dc, u},
+                                        .dgx = {run.dgx + int64_t{t} * columns_, wide},
+                                        .dgh = {run.dgh + int64_t{t} * columns_, wide},
+                                        .dq = {run.dq, u}};
+    step_backward(run, step_at(pass, run, t, y.data), grad);
+  }
+  kernels::gemm(input_weight_call(rows, x[0].data, run.dgx), run.gemm);
+  for (int i = 0; i < parts(); ++i) {
+    // What the part was multiplied with: h before the step, or q, the last block of the gates.
+    const Rows from = i == 0 ? Rows{state_h(run.batch), u} : Rows{state_ + 3 * u, 4 * u};
+    kernels::gemm(hidden_weight_call(rows, i, from, {run.dgh, columns_}), run.gemm);
+  }
+  kernels::column_sums(rows, columns_, run.dgx, dbias_);
+  if (kind_.second_bias) kernels::column_sums(rows, columns_, run.dgh, dbias_hidden_);
+  if (dx[0].data != nullptr) kernels::gemm(input_gradient_call(rows, run.dgx, dx[0].data), run.gemm);
+}
+
+void Recurrent::product(const Run& run, int index, Rows from, const kernels::RnnStep& step) noexcept {
+  const Part p = part(index);
+  const Rows to{step.gh.data + p.first, step.gh.ld};
+  if (run.panels[index] != nullptr) return kernels::gemm(product_call(run, index, from, to), run.gemm);
+  const float* bias = bias_hidden_ == nullptr ? nullptr : bias_hidden_ + p.first;
+  for (int b = 0; b < run.batch; ++b)
+    kernels::gemv(units_, p.columns, from[b], hidden_weight_ + p.first, hidden_ld_, bias, to[b]);
+}
+
+void Recurrent::product_backward(const Run& run, int index, Rows grad, Rows to, bool accumulate) noexcept {
+  const Rows columns{grad.data + part(index).first, grad.ld};
+  kernels::gemm(product_gradient_call(run, index, columns, to, accumulate), run.gemm);
+}
+
+// gx (rows, columns) = x (rows, in) input_weight + bias
+Gemm Recurrent::input_call(int64_t rows, const float* x, float* gx) const noexcept {
+  return {.m = rows,
+          .n = columns_,
+          .k = in_,
+          .a = {.data = x, .ld = in_},
+          .b = {.data = input_weight_, .ld = columns_},
+          .packed_b = packed_input_,
+          .c = gx,
+          .ldc = columns_,
+          .bias = bias_};
+}
+Gemm Recurrent::input_gradient_call(int64_t rows, const float* dgx, float* dx) const noexcept {
+  return {.m = rows,
+          .n = in_,
+          .k = columns_,
+          .a = {.data = dgx, .ld = columns_},
+          .b = {.data = input_weight_, .ld = columns_, .transposed = true},
+          .c = dx,
+          .ldc = in_};
+}
+Gemm Recurrent::input_weight_call(int64_t rows, const float* x, const float* dgx) const noexcept {
+  return {.m = in_,
+          .n = columns_,
+          .k = rows,
+          .a = {.data = x, .ld = in_, .transposed = true},
+          .b = {.data = dgx, .ld = columns_},
+          .c = dinput_weight_,
+          .ldc = columns_};
+}
+Gemm Recurrent::product_call(const Run& run, int index, Rows from, Rows to) const noexcept {
+  const Part p = part(index);
+  return {.m = run.batch,
+          .n = p.columns,
+          .k = units_,
+          .a = {.data = from.data, .ld = from.ld},
+          .b = {.data = hidden_weight_ + p.first, .ld = hidden_ld_},
+          .packed_b = run.panels[index],
+          .c = to.data,
+          .ldc = to.ld,
+          .bias = bias_hidden_ == nullptr ? nullptr : bias_hidden_ + p.first};
+}
+Gemm Recurrent::product_gradient_call(const Run& run, int index, Rows grad, Rows to, bool accumulate) const noexcept {
+  const Part p = part(index);
+  return {.m = run.batch,
+          .n = units_,
+          .k = p.columns,
+          .a = {.data = grad.data, .ld = grad.ld},
+          .b = {.data = hidden_weight_ + p.first, .ld = hidden_ld_, .transposed = true},
+          .packed_b = run.panels[index],
+          .c = to.data,
+          .ldc = to.ld,
+          .accumulate = accumulate};
+}
+Gemm Recurrent::hidden_weight_call(int64_t rows, int index, Rows from, Rows grad) const noexcept {
+  const Part p = part(index);
+  return {.m = units_,
+          .n = p.columns,
+          .k = rows,
+          .a = {.data = from.data, .ld = from.ld, .transposed = true},
+          .b = {.data = grad.data + p.first, .ld = grad.ld},
+          .c = dhidden_weight_ + p.first,
+          .ldc = columns_};
+}
+
+}  // namespace fdi::nn
