@@ -1,8 +1,11 @@
 // The numeric gradient check: a network's backward against central differences of its forward, for every weight and
 // every input value. The probed function is sum(coefficient * output) with random coefficients.
 #pragma once
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
+#include <string>
 #include <vector>
 
 #include "core/rng.h"
@@ -83,5 +86,35 @@ class GradientCheck {
     return largest > 0 || at.empty() ? found : INFINITY;  // all zeros: nothing was computed
   }
 };
+
+// The check of one network in a line, for the tests of layers.
+struct GradientOptions {
+  int batch = 3;
+  std::vector<int> lengths{};  // Pass::lengths
+  float input_scale = 1;
+  bool spread_input = false;  // values 0.05 apart, none near 0: no maximum, no ReLU changes sides within a step
+  float step = 1e-2F;
+  double tolerance = GradientCheck::kTolerance;
+};
+
+inline void expect_gradients(const NetworkSpec& spec, const GradientOptions& options = {}) {
+  GradientCheck check(spec, options.batch);
+  check.pass.lengths = options.lengths;
+  check.pass.step = 3;
+  const auto x = check.network.input().span();
+  core::Rng rng(11, core::Stream::kTest);
+  for (size_t i = 0; i < x.size(); ++i)
+    x[i] = options.spread_input ? 0.05F * (static_cast<float>(i) - static_cast<float>(x.size() / 2)) + 0.025F
+                                : x[i] * options.input_scale;
+  if (options.spread_input) rng.shuffle(x.begin(), x.end());
+  for (float& w : check.parameters.trainable()) w += rng.uniform(-0.2F, 0.2F);  // no gamma that is exactly 1
+  EXPECT_LT(check.worst_of_parameters(options.step), options.tolerance);
+  EXPECT_LT(check.worst_of_input(options.step), options.tolerance);
+}
+
+// One layer on the input, for the tests of single ops.
+inline NetworkSpec single(Op op, const Shape& input, const Attributes& attr = {}) {
+  return {"test", input, {LayerSpec{op, std::string(op_name(op)), {LayerSpec::kInput}, attr}}};
+}
 
 }  // namespace fdi::nn
