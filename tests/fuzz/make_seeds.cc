@@ -1,11 +1,12 @@
 // make_seeds DIR: writes small valid files for the fuzz targets whose inputs are binary, DIR/<target>/<name>: the
 // fuzzer starts from them instead of from nothing. Called by run.sh.
 #include <cstdio>
+#include <filesystem>
 
 #include "core/file.h"
 #include "nn/model_file.h"
 #include "nn/zoo.h"
-#include "tests/datasets/files.h"
+#include "tests/datasets/encoders.h"
 
 namespace {
 
@@ -36,8 +37,19 @@ int main(int argc, char** argv) {
   const Bytes png = make_png(9, 7, ramp(9, 7, 3));
   write(dir / "image/colour.jpg", image_input(jpeg));
   write(dir / "image/grey.jpg", image_input(grey));
+  write(dir / "image/cmyk.jpg", image_input(make_jpeg(9, 7, ramp(9, 7, 4), JCS_CMYK)));
+  write(dir / "image/progressive.jpg", image_input(make_jpeg(9, 7, ramp(9, 7, 3), JCS_RGB, {}, true)));
+  const Bytes exif{'E',  'x', 'i', 'f', 0, 0, 'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0,  // one entry: orientation 6
+                   0x12, 1,   3,   0,   1, 0, 0,   0,   6,  0, 0, 0, 0, 0, 0, 0};
+  write(dir / "image/exif.jpg", image_input(make_jpeg(8, 8, ramp(8, 8, 3), JCS_RGB, exif)));
   write(dir / "image/colour.png", image_input(png));
-  write(dir / "tar/images.tar", make_tar({{"train/cat/1.jpg", jpeg}, {"train/dog/2.png", png}}));
+  write(dir / "image/palette.png", image_input(make_png(9, 7, ramp(9, 7, 1), PNG_COLOR_TYPE_PALETTE)));
+  write(dir / "image/alpha.png", image_input(make_png(9, 7, ramp(9, 7, 2), PNG_COLOR_TYPE_GRAY_ALPHA)));
+  write(dir / "image/interlaced.png", image_input(make_png(9, 7, ramp(9, 7, 3), PNG_COLOR_TYPE_RGB, 8, true)));
+  const Files images{{"train/cat/1.jpg", jpeg}, {"train/dog/2.png", png}};
+  write(dir / "tar/images.tar", make_tar(images));
+  write(dir / "tar/images.tar.gz", make_tar(images, ARCHIVE_FILTER_GZIP));
+  write(dir / "tar/images.tar.xz", make_tar(images, ARCHIVE_FILTER_XZ));
   write(dir / "tar/cifar.tar", make_tar({{"cifar-10-batches-bin/test_batch.bin", make_cifar(2)}}));
 
   const std::filesystem::path model = dir / "model_file/lenet.safetensors";
