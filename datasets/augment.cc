@@ -42,7 +42,7 @@ void Augmenter::apply(std::span<const uint8_t> pixels, core::Rng rng, float* out
   const int dy = p > 0 ? static_cast<int>(rng.below(2 * p + 1)) - p : 0;
   const int dx = p > 0 ? static_cast<int>(rng.below(2 * p + 1)) - p : 0;
   const bool mirror = augmentation_.flip && (rng.next() >> 63) != 0;
-  const int begin = std::max(0, -dx), end = std::min(width_, width_ - dx);  // columns that lie inside the image
+  const ptrdiff_t begin = std::max(0, -dx), end = std::min(width_, width_ - dx);  // columns that lie inside the image
   for (int y = 0; y < height_; ++y) {
     const int sy = y + dy;
     std::fill(row_.begin(), row_.end(), uint8_t{0});
@@ -51,7 +51,7 @@ void Augmenter::apply(std::span<const uint8_t> pixels, core::Rng rng, float* out
       if (!mirror)
         std::memcpy(row_.data() + 3 * begin, from + 3 * (begin + dx), 3 * static_cast<size_t>(end - begin));
       else
-        for (int x = begin; x < end; ++x) {
+        for (ptrdiff_t x = begin; x < end; ++x) {
           uint8_t* to = row_.data() + 3 * (width_ - 1 - x);
           const uint8_t* px = from + 3 * (x + dx);
           to[0] = px[0], to[1] = px[1], to[2] = px[2];

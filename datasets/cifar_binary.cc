@@ -16,7 +16,7 @@ namespace fdi::datasets {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr int64_t kPixels = 32 * 32, kImageBytes = 3 * kPixels, kRecordBytes = 1 + kImageBytes;
+constexpr int64_t kPixels = 1024, kImageBytes = 3 * kPixels, kRecordBytes = 1 + kImageBytes;
 constexpr const char* kMeta = "batches.meta.txt";
 
 std::vector<std::string> batch_files(Split split) {
@@ -119,7 +119,7 @@ DatasetPtr open_cifar_archive(std::span<const uint8_t> archive, const std::strin
   });
   for (const std::string& name : wanted)
     if (!found.contains(name)) core::fail("{}: holds no {}; wanted CIFAR-10's binary version", where, name);
-  for (auto& [name, bytes] : found) set->append(bytes, where + ": " + name);
+  for (auto& [name, bytes] : found) set->append(bytes, fmt::format("{}: {}", where, name));
   return set;
 }
 

@@ -76,8 +76,7 @@ bool fetch(const DownloadSource& source, Transfer& t) {
   t.written = 0;
   t.fd = ::open(t.part.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (t.fd < 0) core::fail("{}: cannot write: {}; choose another folder", t.part, std::strerror(errno));
-  if (::flock(t.fd, LOCK_EX | LOCK_NB) != 0)
-    core::fail("{}: another run is downloading it; wait for that one", t.part);
+  if (::flock(t.fd, LOCK_EX | LOCK_NB) != 0) core::fail("{}: another run is downloading it; wait for that one", t.part);
   static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
   const std::unique_ptr<CURL, void (*)(CURL*)> curl(started == CURLE_OK ? curl_easy_init() : nullptr,
                                                     curl_easy_cleanup);
@@ -170,7 +169,7 @@ std::string md5_of_file(const std::string& path) {
 }
 
 std::string download(const DownloadSource& source, const std::string& folder, const DownloadProgress& progress) {
-  const std::string path = (fs::path(folder) / source.file).string();
+  std::string path = (fs::path(folder) / source.file).string();
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) core::fail("{}: cannot make this folder: {}; choose another one", folder, error.message());

@@ -119,8 +119,8 @@ DatasetPtr read_archive(std::span<const uint8_t> archive, const std::string& whe
                         const ImageOptions& options) {
   const std::string stem = fs::path(where).filename().string();
   const auto names = split_names(split);
-  const bool bare =
-      std::any_of(names.begin(), names.end(), [&](std::string name) { return stem.starts_with(name + ".tar"); });
+  const bool bare = std::any_of(names.begin(), names.end(),
+                                [&](const char* name) { return stem.starts_with(fmt::format("{}.tar", name)); });
   auto images = std::make_unique<EncodedImages>(kind, where, split);
   ArchiveLimits limits;
   limits.member_bytes = kMaxImageBytes;

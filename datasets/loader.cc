@@ -129,8 +129,8 @@ Loader::Loader(DatasetPtr dataset, const Normalization& normalization, const Loa
   m.batch_count = options.drop_last ? n / batch : (n + batch - 1) / batch;
   if (m.batch_count == 0)
     core::fail("{}: its {} examples make no full batch of {}; use a smaller batch", m.dataset->source(), n, batch);
-  Augmenter(m.shape, normalization, options.augment);  // throws here for bad options, not in a worker
-  m.claimed = m.consumed = m.batch_count;              // nothing to do before start_epoch
+  const Augmenter checked(m.shape, normalization, options.augment);  // throws here for bad options, not in a worker
+  m.claimed = m.consumed = m.batch_count;                            // nothing to do before start_epoch
   const int64_t most = std::min<int64_t>(options.batch, n);
   m.slots.resize(static_cast<size_t>(options.queue) + 1);  // one is with the consumer
   for (auto& slot : m.slots) {

@@ -22,7 +22,7 @@ Normalization compute_normalization(const Dataset& dataset, int64_t max_images) 
       for (size_t c = 0; c < 3; ++c) ++histogram[c][pixels[i + c]];
   }
   Normalization n;
-  const double count = static_cast<double>(used) * static_cast<double>(pixels.size() / 3);
+  const double count = static_cast<double>(used * dataset.image_shape()[0] * dataset.image_shape()[1]);
   for (size_t c = 0; c < 3; ++c) {
     int64_t sum = 0, squares = 0;
     for (int64_t v = 0; v < 256; ++v) {

@@ -21,7 +21,7 @@ class Synthetic : public Dataset {
     for (int c = 0; c < o.classes; ++c) {
       classes_.push_back(fmt::format("pattern{:03}", c));
       Rng rng(o.seed, Stream::kSynthetic, 0, c);
-      std::vector<float> pattern(static_cast<size_t>(image_shape().size()));
+      std::vector<float> pattern(size_t{3} * static_cast<size_t>(o.height * o.width));
       for (int channel = 0; channel < 3; ++channel)
         for (int wave = 0; wave < 3; ++wave) {
           // Whole periods per image, so that a circular shift has no seam.
