@@ -86,7 +86,9 @@ const std::vector<std::string>& cifar_classes() {
 }
 
 bool holds_cifar_files(const std::string& folder) {
-  return fs::exists(fs::path(folder) / "data_batch_1.bin") || fs::exists(fs::path(folder) / "test_batch.bin");
+  std::error_code error;  // a folder that may not be read holds nothing
+  return fs::exists(fs::path(folder) / "data_batch_1.bin", error) ||
+         fs::exists(fs::path(folder) / "test_batch.bin", error);
 }
 
 DatasetPtr open_cifar_folder(const std::string& folder, Split split) {
@@ -97,7 +99,8 @@ DatasetPtr open_cifar_folder(const std::string& folder, Split split) {
     set->append(file.bytes(), path);
   }
   const std::string meta = (fs::path(folder) / kMeta).string();
-  if (fs::exists(meta)) set->set_classes(parse_classes(core::read_file(meta, 64 << 10), meta));
+  if (std::error_code error; fs::exists(meta, error))
+    set->set_classes(parse_classes(core::read_file(meta, 64 << 10), meta));
   return set;
 }
 

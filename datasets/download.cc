@@ -173,7 +173,7 @@ std::string download(const DownloadSource& source, const std::string& folder, co
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) core::fail("{}: cannot make this folder: {}; choose another one", folder, error.message());
-  if (fs::exists(path)) {
+  if (fs::exists(path, error)) {
     if (const std::string md5 = md5_of_file(path); md5 != source.md5)
       core::fail("{}: is there with checksum {}, wanted {}; remove it and run the command again", path, md5,
                  source.md5);

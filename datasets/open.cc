@@ -26,6 +26,10 @@ bool is_there(const fs::path& path) {
   std::error_code error;
   return fs::exists(path, error);
 }
+bool is_folder(const fs::path& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
 
 // What a folder offers for a split: a path and how to read it, or "".
 struct Found {
@@ -38,7 +42,7 @@ Found find_split(const fs::path& folder, Split split) {
     if (holds_cifar_files(f.string())) return {Found::kCifarFiles, f.string()};
   if (is_there(folder / kCifarArchive)) return {Found::kCifarTar, (folder / kCifarArchive).string()};
   for (const std::string name : split_names(split)) {
-    if (fs::is_directory(folder / name)) return {Found::kImageFolder, (folder / name).string()};
+    if (is_folder(folder / name)) return {Found::kImageFolder, (folder / name).string()};
     for (const char* suffix : kArchiveSuffixes)
       if (is_there(folder / (name + suffix))) return {Found::kImageTar, (folder / (name + suffix)).string()};
   }
@@ -56,7 +60,7 @@ Located locate(const std::string& name) {
   if (name.empty()) core::fail("--data is empty; give a name such as cifar10, a path, or synthetic");
   if (is_synthetic(name)) return {name, "built in"};
   const auto root_or_set = [](const fs::path& path) {
-    const bool root = fs::is_directory(path) && !is_data_folder(path) && is_there(path / "cifar10");
+    const bool root = is_folder(path) && !is_data_folder(path) && is_there(path / "cifar10");
     return (root ? path / "cifar10" : path).string();
   };
   std::vector<std::string> searched{name};
@@ -89,7 +93,7 @@ DatasetPtr open_dataset(const std::string& path, Split split, const ImageOptions
     return make_synthetic(synthetic, split);
   }
   if (!is_there(path)) core::fail("{}: no such file or folder; check --data", path);
-  if (!fs::is_directory(path)) {
+  if (!is_folder(path)) {
     const std::string file = fs::path(path).filename().string();
     return file == kCifarArchive ? open_cifar_archive(path, split) : open_image_archive(path, split, options);
   }
