@@ -113,8 +113,8 @@ bool fetch(const DownloadSource& source, Transfer& t) {
   if (t.start > 0 && (code == CURLE_RANGE_ERROR || code == CURLE_BAD_DOWNLOAD_RESUME || status == 416)) return false;
   if (t.start + t.written == 0) ::unlink(t.part.c_str());
   if (code == CURLE_HTTP_RETURNED_ERROR)
-    core::fail("{}: the server answers {}; check the address (--url) or try later", source.url, status);
-  if (code == CURLE_FILE_COULDNT_READ_FILE) core::fail("{}: no such file; check the address (--url)", source.url);
+    core::fail("{}: the server answers {}; check $FASTDEEPIOT_URL or try later", source.url, status);
+  if (code == CURLE_FILE_COULDNT_READ_FILE) core::fail("{}: no such file; check $FASTDEEPIOT_URL", source.url);
   const char* text = *reason != '\0' ? reason : curl_easy_strerror(code);
   if (t.written > 0)
     core::fail("{}: broken off after {} bytes: {}; run the command again to go on", source.url, t.start + t.written,
@@ -192,7 +192,7 @@ std::string download(const DownloadSource& source, const std::string& folder, co
   const int64_t size = size_or_zero(t.part);
   if (t.too_long || (source.bytes > 0 && size != source.bytes)) {
     ::unlink(t.part.c_str());
-    core::fail("{}: gave {} {} bytes, wanted {}; the file was removed; check the address (--url)", source.url,
+    core::fail("{}: gave {} {} bytes, wanted {}; the file was removed; check $FASTDEEPIOT_URL", source.url,
                t.too_long ? "more than" : "only", t.too_long ? source.bytes : size, source.bytes);
   }
   if (const std::string md5 = md5_of_file(t.part); md5 != source.md5) {
