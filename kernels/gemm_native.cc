@@ -27,8 +27,8 @@ constexpr int64_t kBlockK = 384;
 constexpr int64_t kDirectRows = 96;
 // Rows of A this far apart fall into one L1 set and push each other out: they are packed where B has many panels.
 constexpr int64_t kAliasFloats = 1024;
-// How far ahead a packed panel of B is fetched, in floats.
-constexpr int64_t kFetchAhead = 512;
+// How far ahead a packed panel of B is fetched: floats x rows of the tile, since low tiles eat B faster.
+constexpr int64_t kFetchAhead = 512 * 14;
 constexpr int64_t kForkFlops = 1 << 19;  // below, waking the other threads costs more than it saves
 
 int64_t RoundUp(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
@@ -38,16 +38,19 @@ int64_t CeilDiv(int64_t x, int64_t by) { return (x + by - 1) / by; }
 int64_t Panels(int64_t n) { return CeilDiv(n, kTileColumns); }
 int64_t PackedFloats(int64_t k, int64_t n) { return k * RoundUp(n, kLanes); }
 
+enum class SourceA { kInPlace, kCopyRows, kPack };  // read where it lies; patches as rows; panels
 enum class SourceB { kPrepacked, kPack, kDirect };
 
 struct Plan {
   SourceB source;
-  bool in_place;  // A is read where it lies
+  SourceA source_a;
   int threads;
-  int64_t kc, nc;               // block sizes
-  bool split_rows;              // threads share the rows of C, else its column panels
-  int64_t packed_b;             // floats, shared
-  int64_t packed_a, run, tail;  // floats, per thread: a tile's rows, image rows with their border, ragged columns of B
+  int64_t kc, nc;    // block sizes
+  bool split_rows;   // threads share the rows of C, else its column panels
+  int64_t packed_b;  // floats, shared
+  int64_t lda;       // of the rows of A that a tile reads
+  // Floats, per thread: a tile's rows, a run of zeros and a run with its border, ragged columns of B.
+  int64_t packed_a, run, tail;
 };
 
 Plan MakePlan(const Gemm& g, int threads) {
@@ -65,15 +68,23 @@ Plan MakePlan(const Gemm& g, int threads) {
   const auto l2_floats = static_cast<int64_t>(core::cpu_info().l2_bytes / sizeof(float));
   const int64_t fit = std::max<int64_t>(1, l2_floats / 2 / p.kc / kTileColumns) * kTileColumns;
   p.nc = RoundUp(CeilDiv(g.n, CeilDiv(g.n, fit)), kTileColumns);
-  p.in_place = g.a.patches == nullptr && !g.a.transposed && (g.n <= 2 * kTileColumns || g.a.ld % kAliasFloats != 0);
+  const bool aliased = g.n > 2 * kTileColumns && g.a.ld % kAliasFloats == 0;
+  p.source_a = g.a.transposed           ? SourceA::kPack
+               : g.a.patches != nullptr ? SourceA::kCopyRows
+               : aliased                ? SourceA::kPack
+                                        : SourceA::kInPlace;
+  p.lda = p.source_a == SourceA::kCopyRows ? RoundUp(p.kc, 16) + 16 : g.a.ld;
   p.packed_b = p.source == SourceB::kPack ? p.kc * p.nc + kPanelSlack : 0;
-  p.packed_a = p.in_place ? 0 : kTileRows * p.kc + kPanelSlack;
-  p.run = g.a.patches != nullptr ? (kTileRows + 1) * int64_t{g.a.patches->kernel_w} * g.a.patches->in_channel : 0;
+  p.packed_a = p.source_a == SourceA::kInPlace    ? 0
+               : p.source_a == SourceA::kCopyRows ? kTileRows * p.lda
+                                                  : kTileRows * p.kc + kPanelSlack;
+  const bool runs = g.a.patches != nullptr && g.a.transposed;
+  p.run = runs ? int64_t{g.a.patches->kernel_w} * g.a.patches->in_channel : 0;
   p.tail = p.source == SourceB::kDirect && g.n % kLanes != 0 ? p.kc * kTileColumns + kPanelSlack : 0;
   return p;
 }
 
-int64_t ThreadFloats(const Plan& p) { return RoundUp(p.packed_a, 16) + RoundUp(p.run, 16) + RoundUp(p.tail, 16); }
+int64_t ThreadFloats(const Plan& p) { return RoundUp(p.packed_a, 16) + RoundUp(2 * p.run, 16) + RoundUp(p.tail, 16); }
 size_t PlanBytes(const Plan& p) {
   return static_cast<size_t>(RoundUp(p.packed_b, 16) + p.threads * ThreadFloats(p)) * sizeof(float);
 }
@@ -110,8 +121,7 @@ class Multiply {
     const int64_t tile_begin = p_.split_rows ? part(row_tiles, t) : 0;
     const int64_t tile_end = p_.split_rows ? part(row_tiles, t + 1) : row_tiles;
     float* const own = own_ + t * ThreadFloats(p_);
-    if (g_.a.patches != nullptr)  // PackA reads zeros here
-      std::fill_n(own + RoundUp(p_.packed_a, 16), p_.run / (kTileRows + 1), 0.0F);
+    std::fill_n(own + RoundUp(p_.packed_a, 16), p_.run, 0.0F);
 
     const int64_t panels_per_block = p_.nc / kTileColumns;
     for (int64_t first = 0; first < panels; first += panels_per_block) {
@@ -160,28 +170,38 @@ class Multiply {
     return {tail, width};  // the ragged last columns must not be read past their end
   }
 
+  // The rows of A that a tile multiplies: where they lie, or a copy in `own`.
+  const float* TileRows(int64_t i, int rows, const Block& block, float* scratch, float* own) const {
+    const Operand& a = g_.a;
+    if (p_.source_a == SourceA::kInPlace) return a.data + i * a.ld + block.k0;
+    if (p_.source_a == SourceA::kCopyRows)
+      CopyPatches(*a.patches, a.data, i, rows, block.k0, block.count, p_.lda, own);
+    else if (a.patches != nullptr)
+      PackPatchesTransposed<kTileRows>(*a.patches, a.data, i, rows, block.k0, block.count, scratch, own);
+    else
+      PackMatrix<kTileRows>(a, !a.transposed, i, rows, block.k0, block.count, own);
+    return own;
+  }
+
   // Row tiles [tile_begin, tile_end) of C, one block of K and of columns. Tiles have equal heights, or one row less.
   void Rows(int64_t tile_begin, int64_t tile_end, const Block& block, float* own) const {
     const int64_t tiles = CeilDiv(g_.m, kTileRows);
     float* const scratch = own + RoundUp(p_.packed_a, 16);
-    float* const tail = scratch + RoundUp(p_.run, 16);
+    float* const tail = scratch + RoundUp(2 * p_.run, 16);
     const bool first = block.k0 == 0, last = block.k0 + block.count == g_.k;
     if (p_.tail > 0 && block.panel_end == Panels(g_.n) && block.panel_end > block.panel_begin) {
       const Columns c = PanelColumns(g_.n, block.panel_end - 1);
       PackPanel(g_.b, c.begin, c.count, c.vectors, block.k0, block.count, tail);
     }
+    const bool in_place = p_.source_a == SourceA::kInPlace, panels = p_.source_a == SourceA::kPack;
     for (int64_t tile = tile_begin; tile < tile_end; ++tile) {
       const int64_t i = g_.m * tile / tiles;
       const int rows = static_cast<int>(g_.m * (tile + 1) / tiles - i);
-      const float* a = g_.a.data + i * g_.a.ld + block.k0;
-      if (!p_.in_place) {
-        PackA<kTileRows>(g_.a, i, rows, block.k0, block.count, scratch, own);
-        a = own;
-      }
+      const float* const a = TileRows(i, rows, block, scratch, own);
       for (int64_t panel = block.panel_begin; panel < block.panel_end; ++panel) {
         const Columns c = PanelColumns(g_.n, panel);
         const PanelB b = FindPanel(panel, c, block, tail);
-        const bool fetch_a = p_.in_place && panel == block.panel_begin && tile + 1 < tile_end;
+        const bool fetch_a = in_place && panel == block.panel_begin && tile + 1 < tile_end;
         const WriteBack out{g_.c + i * g_.ldc + c.begin,
                             g_.ldc,
                             c.count,
@@ -190,8 +210,8 @@ class Multiply {
                             last && g_.activation == Activation::kRelu,
                             fetch_a ? a + rows * g_.a.ld : nullptr,
                             g_.a.ld,
-                            p_.source == SourceB::kDirect ? kTileColumns : kFetchAhead};
-        GetTile(rows, c.vectors, p_.in_place)(block.count, a, g_.a.ld, b.data, b.ld, out);
+                            p_.source == SourceB::kDirect ? kTileColumns : kFetchAhead / rows};
+        GetTile(rows, c.vectors, !panels)(block.count, a, p_.lda, b.data, b.ld, out);
       }
     }
   }

@@ -138,31 +138,50 @@ HWY_INLINE const float* PatchRun(const ConvGeometry& g, const PatchRow& p, int k
   return border;
 }
 
-// Panel rows are pixels [i0, i0 + rows), k runs over patch columns [k0, k0 + count). `scratch`: (P + 1) * run floats,
-// of which the first run is zero.
-template <int P>
-void PackPatches(const ConvGeometry& g, const float* images, int64_t i0, int rows, int64_t k0, int64_t count,
-                 float* scratch, float* panel) {
-  const int64_t run = int64_t{g.kernel_w} * g.in_channel;
-  PatchRow pixel[P];
-  pixel[0] = PatchRowAt(g, images, i0);
-  for (int r = 1; r < rows; ++r) {
-    pixel[r] = pixel[r - 1];
-    NextPatchRow(g, pixel[r]);
+// Short runs (kernel_w * 3 channels) make up the first layer: no call, no loop for what is left over.
+HWY_INLINE void CopyFloats(const float* HWY_RESTRICT from, int64_t count, float* HWY_RESTRICT to) {
+  const hn::ScalableTag<float> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  if (count >= lanes) {
+    for (int64_t i = 0; i + lanes <= count; i += lanes) hn::StoreU(hn::LoadU(d, from + i), d, to + i);
+    return hn::StoreU(hn::LoadU(d, from + count - lanes), d, to + count - lanes);
   }
-  const float* row[P];
-  for (int64_t k = k0; k < k0 + count;) {
-    const int64_t ky = k / run, begin = k - ky * run;
-    const int64_t length = std::min(run - begin, k0 + count - k);
-    for (int r = 0; r < rows; ++r)
-      row[r] = PatchRun(g, pixel[r], static_cast<int>(ky), scratch, scratch + (r + 1) * run) + begin;
-    TransposeRows<P>(row, rows, length, panel);
-    panel += length * P;
-    k += length;
+  const hn::CappedTag<float, 4> d4;
+  const auto step = static_cast<int64_t>(hn::Lanes(d4));
+  int64_t i = 0;
+  for (; i + step <= count; i += step) hn::StoreU(hn::LoadU(d4, from + i), d4, to + i);
+  for (; i < count; ++i) to[i] = from[i];
+}
+
+// Patch columns [k0, k0 + count) of one pixel.
+HWY_INLINE void CopyPatch(const ConvGeometry& g, const PatchRow& p, int64_t k0, int64_t count, float* to) {
+  const int64_t c = g.in_channel, run = g.kernel_w * c;
+  const int64_t inside_begin = std::clamp(-p.x, 0, g.kernel_w) * c,
+                inside_end = std::clamp(g.in_w - p.x, 0, g.kernel_w) * c;
+  for (int64_t ky = k0 / run, begin = k0 - ky * run; count > 0; ++ky, begin = 0) {
+    const int64_t end = std::min(run, begin + count);
+    const int y = p.y + static_cast<int>(ky);
+    const bool outside = y < 0 || y >= g.in_h;
+    const int64_t first = outside ? end : std::clamp(inside_begin, begin, end);
+    const int64_t last = outside ? end : std::clamp(inside_end, first, end);
+    if (first > begin) std::fill_n(to, first - begin, 0.0F);
+    if (last > first) CopyFloats(p.image + (int64_t{y} * g.in_w + p.x) * c + first, last - first, to + (first - begin));
+    if (end > last) std::fill_n(to + (last - begin), end - last, 0.0F);
+    to += end - begin;
+    count -= end - begin;
   }
 }
 
-// The transpose: panel rows are patch columns [i0, i0 + rows), k runs over pixels [k0, k0 + count).
+// Rows of pixels [i0, i0 + rows), patch columns [k0, k0 + count), `ld` floats apart: the im2col matrix of one tile,
+// which never leaves L1.
+inline void CopyPatches(const ConvGeometry& g, const float* images, int64_t i0, int rows, int64_t k0, int64_t count,
+                        int64_t ld, float* to) {
+  PatchRow pixel = PatchRowAt(g, images, i0);
+  for (int r = 0; r < rows; ++r, NextPatchRow(g, pixel)) CopyPatch(g, pixel, k0, count, to + r * ld);
+}
+
+// The transpose, as a panel: its rows are patch columns [i0, i0 + rows), k runs over pixels [k0, k0 + count).
+// `scratch`: two runs of floats, of which the first is zero.
 template <int P>
 void PackPatchesTransposed(const ConvGeometry& g, const float* images, int64_t i0, int rows, int64_t k0, int64_t count,
                            float* scratch, float* panel) {
@@ -181,18 +200,6 @@ void PackPatchesTransposed(const ConvGeometry& g, const float* images, int64_t i
         std::copy_n(PatchRun(g, pixel, static_cast<int>(ky), scratch, scratch + run) + begin, length, to + k * P);
     }
     i += length;
-  }
-}
-
-// Any block of the left operand.
-template <int P>
-void PackA(const Operand& a, int64_t i0, int rows, int64_t k0, int64_t count, float* scratch, float* panel) {
-  if (a.patches == nullptr) {
-    PackMatrix<P>(a, !a.transposed, i0, rows, k0, count, panel);
-  } else if (a.transposed) {
-    PackPatchesTransposed<P>(*a.patches, a.data, i0, rows, k0, count, scratch, panel);
-  } else {
-    PackPatches<P>(*a.patches, a.data, i0, rows, k0, count, scratch, panel);
   }
 }
 

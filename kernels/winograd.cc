@@ -428,8 +428,7 @@ bool winograd_pays(const ConvGeometry& g, int batch) {
   const int64_t tiles = int64_t{batch} * ((g.out_h + m - 1) / m) * ((g.out_w + m - 1) / m);
   const int64_t direct = int64_t{batch} * g.out_h * g.out_w * 9;
   // Transforms cost as much per channel as 32 channels of products; U is made anew for each call.
-  return g.in_channel >= 16 && g.out_channel >= 16 && tiles >= 64 &&
-         tiles * (m + 2) * (m + 2) * 3 <= direct * 2;
+  return g.in_channel >= 16 && g.out_channel >= 16 && tiles >= 64 && tiles * (m + 2) * (m + 2) * 3 <= direct * 2;
 }
 
 size_t winograd_workspace_bytes(const ConvGeometry& g, int batch, int threads) {
