@@ -222,9 +222,23 @@ class Multiply {
   float* own_;
 };
 
+// Enough for every smaller m and k too: the last batch of an epoch is not full, and its plan may differ.
 size_t WorkspaceBytes(const Gemm& g, int threads) {
   if (g.m <= 0 || g.n <= 0 || g.k <= 0) return 0;
-  return PlanBytes(MakePlan(g, threads));
+  const auto l2_floats = static_cast<int64_t>(core::cpu_info().l2_bytes / sizeof(float));
+  size_t most = 0;
+  for (const int64_t m : {g.m, std::min(g.m, kDirectRows)}) {
+    Gemm smaller = g;
+    smaller.m = m;
+    smaller.k = std::min(g.k, kBlockK);  // the deepest block that any smaller k can have
+    Plan p = MakePlan(smaller, threads);
+    p.threads = threads;
+    if (p.packed_b > 0)
+      p.packed_b =
+          kPanelSlack + std::min(p.kc * RoundUp(g.n, kTileColumns), std::max(l2_floats / 2, p.kc * kTileColumns));
+    most = std::max(most, PlanBytes(p));
+  }
+  return most;
 }
 
 void Run(const Gemm& g, const Workspace& ws) {

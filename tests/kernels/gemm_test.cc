@@ -151,6 +151,24 @@ TEST_P(GemmOnIsa, ThreadsGiveTheSameNumbers) {
   }
 }
 
+// A Network plans for a full batch; the last one of an epoch is smaller, in m forward and in k for weight gradients.
+TEST_P(GemmOnIsa, WorkspaceIsEnoughForEverySmallerProblem) {
+  for (const int64_t n : {5, 10, 33, 700})
+    for (const bool a_transposed : {false, true})
+      for (const bool b_transposed : {false, true}) {
+        const auto bytes = [&](int64_t m, int64_t k) {
+          const Gemm g{.m = m, .n = n, .k = k, .a = {nullptr, 1024, a_transposed}, .b = {nullptr, n, b_transposed}};
+          return gemm_workspace_bytes(g, 2);
+        };
+        for (const int64_t m : {40, 128, 3000})
+          for (const int64_t k : {300, 400, 1000})
+            for (const int64_t smaller : {1, 15, 39, 96, 97, 128, 384, 399, 999}) {
+              EXPECT_LE(bytes(std::min(m, smaller), k), bytes(m, k)) << m << " " << n << " " << k << " " << smaller;
+              EXPECT_LE(bytes(m, std::min(k, smaller)), bytes(m, k)) << m << " " << n << " " << k << " " << smaller;
+            }
+      }
+}
+
 TEST_P(GemmOnIsa, EmptyEdges) {
   std::vector<float> c(6, 7.0F);
   const std::vector<float> bias{1, -2, 3};
