@@ -1,4 +1,4 @@
-// A fixture whose tests run once per instruction set of this machine, and the numbers that they feed to the kernels.
+// A fixture whose tests run once per instruction set of this machine, and how results are compared.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "core/rng.h"
 #include "kernels/isa.h"
+#include "tests/kernels/random_data.h"
 
 namespace fdi::kernels {
 
@@ -24,12 +24,7 @@ class EveryIsa : public ::testing::TestWithParam<std::string> {
   INSTANTIATE_TEST_SUITE_P(Isa, fixture, ::testing::ValuesIn(kernels::available_isas()), \
                            [](const auto& test) { return test.param; })
 
-inline std::vector<float> random_floats(size_t n, uint64_t seed, float low = -1, float high = 1) {
-  core::Rng rng(seed, core::Stream::kTest);
-  std::vector<float> out(n);
-  for (float& v : out) v = rng.uniform(low, high);
-  return out;
-}
+using testing::random_floats;
 
 // |got - want| <= tolerance * max(1, |want|), element by element.
 template <class Got, class Want>
