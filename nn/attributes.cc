@@ -2,6 +2,7 @@
 #include "nn/attributes.h"
 
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include "core/error.h"
@@ -45,7 +46,9 @@ bool read_bool(const json& value, bool& out) {
 
 bool read_float(const json& value, float& out) {
   if (!value.is_number()) return false;
-  out = static_cast<float>(value.get<double>());
+  const auto wide = value.get<double>();
+  if (!(std::abs(wide) <= std::numeric_limits<float>::max())) return false;
+  out = static_cast<float>(wide);
   return true;
 }
 
