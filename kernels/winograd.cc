@@ -256,9 +256,10 @@ ForwardPlan PlanForward(const ConvGeometry& g, int m, int batch, int threads) {
   p.block = (share + blocks - 1) / blocks;
   p.packed = Align(packed_b_floats(g.in_channel, g.out_channel));
   p.zeros = Align(g.in_channel);
-  p.v = products * Products::Distance(p.block, g.in_channel);
-  p.m = products * Products::Distance(p.block, g.out_channel);
-  p.gemm_bytes = (gemm_workspace_bytes(BlockGemm(g, p.block), 1) + 63) / 64 * 64;
+  // Room for the block before balancing: it grows with the batch, so a smaller last batch always fits.
+  p.v = products * Products::Distance(block, g.in_channel);
+  p.m = products * Products::Distance(block, g.out_channel);
+  p.gemm_bytes = (gemm_workspace_bytes(BlockGemm(g, block), 1) + 63) / 64 * 64;
   return p;
 }
 
@@ -337,11 +338,12 @@ WeightPlan PlanWeight(const ConvGeometry& g, int m, int batch, int threads) {
   constexpr int64_t kBlockTiles = 384;
   const int64_t blocks = (p.tiles + kBlockTiles - 1) / kBlockTiles;
   p.block = (p.tiles + blocks - 1) / blocks;
-  p.v = products * Products::Distance(p.block, g.in_channel);
-  p.m = products * Products::Distance(p.block, g.out_channel);
+  const int64_t room = std::min(p.tiles, kBlockTiles);  // as in PlanForward
+  p.v = products * Products::Distance(room, g.in_channel);
+  p.m = products * Products::Distance(room, g.out_channel);
   p.du = products * Products::Distance(g.in_channel, g.out_channel);
   p.zeros = Align(std::max(g.in_channel, g.out_channel));
-  p.gemm_bytes = (gemm_workspace_bytes(WeightGemm(g, p.block), 1) + 63) / 64 * 64;
+  p.gemm_bytes = (gemm_workspace_bytes(WeightGemm(g, room), 1) + 63) / 64 * 64;
   return p;
 }
 

@@ -122,6 +122,23 @@ TEST_P(ConvOnIsa, WinogradAndTheAutomaticChoiceMatchTheReference) {
     }
 }
 
+// A Network plans for a full batch; the last one of an epoch is smaller.
+TEST_P(ConvOnIsa, WorkspaceIsEnoughForEverySmallerBatch) {
+  for (const Case& c : {Case{8, 8, 40, 3, 3, 1, 1, 48, true, 0}, Case{2, 2, 64, 3, 3, 1, 1, 32, true, 0},
+                        Case{9, 9, 20, 3, 3, 2, 2, 24, true, 0}})
+    for (const ConvPath path : {ConvPath::kAuto, ConvPath::kFused, ConvPath::kExplicit, ConvPath::kWinograd})
+      for (const int full : {7, 60, 128, 200}) {
+        const ConvGeometry g = geometry(c);
+        for (int batch = 1; batch < full; ++batch) {
+          EXPECT_LE(conv2d_workspace_bytes(g, batch, path, 2), conv2d_workspace_bytes(g, full, path, 2))
+              << batch << " of " << full << " path " << static_cast<int>(path);
+          EXPECT_LE(conv2d_backward_workspace_bytes(g, batch, path, 2),
+                    conv2d_backward_workspace_bytes(g, full, path, 2))
+              << batch << " of " << full << " path " << static_cast<int>(path);
+        }
+      }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, ConvOnIsa, ::testing::ValuesIn(available_isas()), [](const auto& i) { return i.param; });
 
 TEST(Im2col, AdjointGivesTheSameInnerProduct) {
