@@ -159,20 +159,35 @@ HWY_INLINE void Tile(int64_t k, A a, const float* HWY_RESTRICT b, int64_t ldb, c
     for (int r = 0; r < R; ++r)
       for (int v = 0; v < NV; ++v) acc[0][r][v] = hn::Add(acc[0][r][v], acc[u][r][v]);
 
-  const bool full = out.columns == NV * kLanes;
   const Vec zero = hn::Zero(d);
-  if (HWY_LIKELY(full)) {
-    HWY_UNROLL(2)
-    for (int v = 0; v < NV; ++v) {
-      const Vec bias = out.bias != nullptr ? hn::LoadU(d, out.bias + v * kLanes) : zero;
+  if (HWY_LIKELY(out.columns == NV * kLanes)) {
+    if (out.bias != nullptr) {
+      HWY_UNROLL(2)
+      for (int v = 0; v < NV; ++v) {
+        const Vec bias = hn::LoadU(d, out.bias + v * kLanes);
+        HWY_UNROLL(16)
+        for (int r = 0; r < R; ++r) acc[0][r][v] = hn::Add(acc[0][r][v], bias);
+      }
+    }
+    if (out.accumulate) {
       HWY_UNROLL(16)
       for (int r = 0; r < R; ++r) {
-        float* c = out.c + r * out.ldc + v * kLanes;
-        Vec y = hn::Add(acc[0][r][v], bias);
-        if (out.accumulate) y = hn::Add(y, hn::LoadU(d, c));
-        if (out.relu) y = hn::Max(y, zero);
-        hn::StoreU(y, d, c);
+        HWY_UNROLL(2)
+        for (int v = 0; v < NV; ++v)
+          acc[0][r][v] = hn::Add(acc[0][r][v], hn::LoadU(d, out.c + r * out.ldc + v * kLanes));
       }
+    }
+    if (out.relu) {
+      HWY_UNROLL(16)
+      for (int r = 0; r < R; ++r) {
+        HWY_UNROLL(2)
+        for (int v = 0; v < NV; ++v) acc[0][r][v] = hn::Max(acc[0][r][v], zero);
+      }
+    }
+    HWY_UNROLL(16)
+    for (int r = 0; r < R; ++r) {
+      HWY_UNROLL(2)
+      for (int v = 0; v < NV; ++v) hn::StoreU(acc[0][r][v], d, out.c + r * out.ldc + v * kLanes);
     }
     return;
   }
