@@ -28,10 +28,10 @@ struct OnednnRnn::Impl {
 
   // Small random values, written in a plain layout and reordered: a blocked layout's padding must stay zero.
   memory random(const memory::desc& wanted, Tag plain) {
-    const memory from(f32(wanted.dims(), plain), engine), to(wanted, engine);
+    memory from(f32(wanted.dims(), plain), engine), to(wanted, engine);
     auto* values = static_cast<float*>(from.get_data_handle());
     for (size_t i = 0; i < from.get_desc().get_size() / sizeof(float); ++i) values[i] = rng.uniform(-0.1F, 0.1F);
-    dnnl::reorder(from, to).execute(stream, const_cast<memory&>(from), const_cast<memory&>(to));
+    dnnl::reorder(from, to).execute(stream, from, to);
     stream.wait();
     return to;
   }
@@ -40,7 +40,7 @@ struct OnednnRnn::Impl {
   template <class Forward>
   memory add(const typename Forward::desc& desc, const memory& x) {
     const typename Forward::primitive_desc pd(desc, engine);
-    const memory y(pd.dst_layer_desc(), engine);
+    memory y(pd.dst_layer_desc(), engine);
     steps.push_back({Forward(pd),
                      {{DNNL_ARG_SRC_LAYER, x},
                       {DNNL_ARG_WEIGHTS_LAYER, random(pd.weights_layer_desc(), Tag::ldigo)},

@@ -104,6 +104,7 @@ void restart_with_best_environment(int threads) {
   if (!changed || words.empty()) return;
   ::setenv("FASTDEEPIOT_BENCH_RESTARTED", "1", 1);
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   ::execv("/proc/self/exe", argv.data());  // returns only where it failed: then the numbers are those of the defaults
