@@ -75,6 +75,14 @@ TEST(ModelBench, WithoutPeersThereAreNone) {
   EXPECT_TRUE(report.json["peers"].empty());
 }
 
+TEST(RnnBench, BothKindsBesideThePeer) {
+  for (const nn::Op op : {nn::Op::kGru, nn::Op::kLstm}) {
+    const Report report = model(rnn_spec({.op = op, .in = 7, .steps = 3, .units = {5, 4}}), 2, true, kShort);
+    EXPECT_GT(report.json["median_ms"], 0);
+    EXPECT_EQ(report.json["ratios"].contains("onednn"), have_onednn());
+  }
+}
+
 TEST(TrainBench, ImagesPerSecondFollowFromTheMedian) {
   const Report report = train(nn::make_zoo("lenet"), 4, kShort);
   EXPECT_NEAR(report.json["images_per_s"].get<double>(), 4 / report.json["median_ms"].get<double>() * 1e3, 1e-6);
