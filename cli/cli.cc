@@ -23,8 +23,9 @@ std::string path_of(const CLI::App* app) {
 [[noreturn]] void fail_parse(CLI::App& app, const CLI::ParseError& error) {
   const CLI::App* command = innermost(&app);
   const std::string help = path_of(command) + " --help";
+  // A mistyped flag shows as an argument left over, or as a required one that is missing.
   const std::vector<std::string> left = app.remaining(true);
-  if (error.get_name() != "ExtrasError" || left.empty()) {
+  if (left.empty()) {
     std::string what = error.what();
     while (!what.empty() && what.back() == '\n') what.pop_back();
     core::fail("{}; see {}", what, help);
@@ -50,6 +51,7 @@ int run(int argc, char** argv) {
       "Exit status: 0 done, 2 bad input, 1 anything else.");
   app.get_formatter()->column_width(34);
   app.require_subcommand(1);
+  app.option_defaults()->take_last();  // a flag given twice: the later one counts, so that scripts can append
   add_train(app);
   add_eval(app);
   add_info(app);

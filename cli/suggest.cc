@@ -26,7 +26,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string nearest(std::string_view word, const std::vector<std::string>& known) {
   std::string best;
-  size_t distance = std::min<size_t>(3, word.size() / 3) + 1;
+  size_t distance = std::min<size_t>(3, (word.size() + 2) / 3) + 1;
   for (const std::string& name : known)
     if (const size_t d = edit_distance(word, name); d < distance) distance = d, best = name;
   return best;

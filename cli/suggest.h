@@ -6,7 +6,8 @@
 
 namespace fdi::cli {
 
-// The nearest of `known` by edit distance, where at most a third of the letters (and 3) differ; else empty.
+// The nearest of `known` by edit distance, where about a third of the letters differ at most, and never more than 3;
+// else empty.
 std::string nearest(std::string_view word, const std::vector<std::string>& known);
 
 }  // namespace fdi::cli

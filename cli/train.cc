@@ -34,6 +34,7 @@ class RunFolder {
       core::fail("--out {}: holds a run already; add --resume to go on with it, or choose another folder", path);
     if (!fs::exists(checkpoint()) && resume)
       core::fail("--resume: {} is not there; leave out --resume to start a new run", checkpoint());
+    check_place();
   }
   std::string checkpoint() const { return (fs::path(path_) / "checkpoint.safetensors").string(); }
   std::string model() const { return (fs::path(path_) / "model.safetensors").string(); }
@@ -46,6 +47,18 @@ class RunFolder {
   }
 
  private:
+  // Files can be made where the folder is or will be: said before the images are read.
+  void check_place() const {
+    std::error_code error;
+    fs::path place = fs::absolute(path_, error).lexically_normal();
+    while (!fs::exists(place, error) && place.has_relative_path()) place = place.parent_path();
+    try {
+      check_writable((place / ".fastdeepiot").string());
+    } catch (const core::Error&) {
+      core::fail("--out {}: cannot write in {}; choose another folder", path_, place.string());
+    }
+  }
+
   std::string path_;
 };
 
@@ -93,6 +106,7 @@ nn::TrainState prepare(const CLI::App& command, const TrainFlags& flags, const R
   if (flags.zoo.empty() && flags.spec.empty())
     core::fail("which network? give --zoo NAME (e.g. vgg16) or --spec FILE; see fastdeepiot train --help");
   const nn::TrainConfig config = apply_flags(command, flags, nn::TrainConfig{});
+  choose_network(flags.zoo, flags.spec, flags.width, {}, 0);  // a wrong name is said before the images are read
   images = open_images(config);
   const auto classes = static_cast<int>(images.train->classes().size());
   nn::TrainState state(choose_network(flags.zoo, flags.spec, flags.width, images.train->image_shape(), classes),
