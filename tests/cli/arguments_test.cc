@@ -1,0 +1,74 @@
+// Wrong command lines: exit status 2 and one line that says what to do; help is help.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+#include "tests/cli/program.h"
+
+namespace fdi::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class Arguments : public Program {
+ protected:
+  void refused(const std::vector<std::string>& arguments, const std::string& message) {
+    const Result r = run(arguments);
+    std::string line;
+    for (const std::string& a : arguments) line += a + " ";
+    SCOPED_TRACE(line);
+    EXPECT_EQ(r.status, 2);
+    EXPECT_EQ(r.out, "");
+    EXPECT_THAT(r.err, StartsWith("fastdeepiot: "));
+    EXPECT_THAT(r.err, HasSubstr(message));
+    EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << r.err;
+  }
+};
+
+TEST_F(Arguments, EveryCommandHasHelpWithAnExample) {
+  const Result all = run({"--help"});
+  EXPECT_EQ(all.status, 0);
+  EXPECT_EQ(all.err, "");
+  for (const char* command : {"train", "eval", "info", "data"}) {
+    EXPECT_THAT(all.out, HasSubstr(command));
+    const Result r = run({command, "--help"});
+    EXPECT_EQ(r.status, 0) << command;
+    EXPECT_THAT(r.out, HasSubstr("Example")) << command;
+    EXPECT_THAT(r.out, HasSubstr(std::string("fastdeepiot ") + command));
+  }
+  for (const char* command : {"train", "eval", "info"}) {
+    const Result r = run({command, "--help"});
+    for (const char* flag : {"--json", "--threads", "--isa", "--gemm", "--seed"}) EXPECT_THAT(r.out, HasSubstr(flag));
+  }
+}
+
+TEST_F(Arguments, MistakesNameTheRemedy) {
+  refused({}, "see fastdeepiot --help");
+  refused({"trian"}, "unknown argument 'trian'; did you mean train?");
+  refused({"train", "--out", "run", "--epoch", "3"}, "did you mean --epochs?");
+  refused({"train", "--zoo", "lenet"}, "--out");
+  refused({"train", "--zoo", "lenet", "--out", "run", "--epochs", "many"}, "--epochs");
+  refused({"train", "--out", "run"}, "--zoo");
+  refused({"train", "--zoo", "lenett", "--data", "synthetic", "--out", "run"}, "lenet");
+  refused({"info", "--zoo", "lenet", "--threads", "0"}, "--threads 0: wanted a number from 1");
+  refused({"info", "--zoo", "lenet", "--threads", "-3"}, "--threads -3: wanted a number from 1");
+  refused({"info", "--zoo", "lenet", "--isa", "avx1024"}, "avx1024");
+  refused({"info", "--zoo", "lenet", "--gemm", "mkl"}, "--gemm mkl: wanted native or openblas");
+  refused({"info"}, "--zoo");
+  refused({"info", "--model", "nowhere.safetensors"}, "nowhere.safetensors");
+  refused({"eval", "--model", "nowhere.safetensors", "--data", "synthetic"}, "nowhere.safetensors");
+  refused({"data", "info", "--data", "nowhere"}, "nowhere");
+  EXPECT_FALSE(std::filesystem::exists(path("run"))) << "a refused command must leave nothing behind";
+}
+
+TEST_F(Arguments, UnwritableOutputIsFoundBeforeTheWork) {
+  refused({"info", "--zoo", "lenet", "--json", "no/such/folder/x.json"}, "no/such/folder/x.json: cannot write");
+  refused({"info", "--zoo", "lenet", "--json", "/"}, "/: is a folder");
+  core::write_file_atomically(path("file"), "x");
+  refused({"train", "--zoo", "lenet", "--data", "synthetic", "--out", "file/run"}, "file/run");
+  refused({"train", "--zoo", "lenet", "--data", "synthetic", "--out", "/proc/run"}, "/proc/run");
+}
+
+}  // namespace
+}  // namespace fdi::cli

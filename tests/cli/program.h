@@ -1,0 +1,63 @@
+// Runs build/fastdeepiot as a user's shell would: a process of its own, both streams caught, exit status and all.
+#pragma once
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/file.h"
+
+namespace fdi::cli {
+
+class Program : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (std::filesystem::temp_directory_path() / "fdi-cli-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    dir_ = pattern;
+  }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
+
+  struct Result {
+    int status;  // exit status; -1 where a signal ended it
+    std::string out, err;
+  };
+  std::string path(const std::string& name) const { return (dir_ / name).string(); }
+
+  // Starts the program in dir_; standard output and error go to files there.
+  pid_t start(const std::vector<std::string>& arguments) const {
+    const std::string out = path("stdout"), err = path("stderr");
+    std::vector<std::string> words = {FDI_PROGRAM};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    const pid_t child = ::fork();
+    if (child != 0) return child;
+    const auto redirect = [](const std::string& file, int to) {
+      ::dup2(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), to);
+    };
+    redirect("/dev/null", STDIN_FILENO);
+    redirect(out, STDOUT_FILENO);
+    redirect(err, STDERR_FILENO);
+    if (::chdir(dir_.c_str()) == 0) ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+  Result finish(pid_t child) const {
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, core::read_file(path("stdout")),
+            core::read_file(path("stderr"))};
+  }
+  Result run(const std::vector<std::string>& arguments) const { return finish(start(arguments)); }
+
+  std::filesystem::path dir_;
+};
+
+}  // namespace fdi::cli

@@ -1,0 +1,174 @@
+// The main job through the program itself: train, eval, info, data on made-up images; their JSON; kills and resumes.
+#include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/rng.h"
+#include "tests/cli/program.h"
+
+namespace fdi::cli {
+namespace {
+
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+const std::string kData = "synthetic:classes=4,height=16,width=16,train=160,test=40";
+
+class Train : public Program {
+ protected:
+  static std::vector<std::string> tiny(const std::string& out, std::vector<std::string> more = {}) {
+    std::vector<std::string> a = {"train", "--zoo", "lenet", "--data",    kData, "--epochs", "3", "--batch",
+                                  "32",    "--lr",  "0.02",  "--threads", "2",   "--out",    out};
+    a.insert(a.end(), more.begin(), more.end());
+    return a;
+  }
+  nlohmann::json json(const std::string& name) const { return nlohmann::json::parse(core::read_file(path(name))); }
+  // Bad input: status 2, one line, nothing on standard output.
+  void refused(const std::vector<std::string>& arguments, const std::string& message) const {
+    const Result r = run(arguments);
+    EXPECT_EQ(r.status, 2) << r.err;
+    EXPECT_EQ(r.out, "");
+    EXPECT_THAT(r.err, HasSubstr(message));
+    EXPECT_EQ(r.err.rfind("fastdeepiot: "), r.err.rfind('\n', r.err.size() - 2) + 1) << "last line: the error";
+  }
+};
+
+TEST_F(Train, TrainsEvaluatesAndTells) {
+  const Result t = run(tiny("run", {"--json", "train.json"}));
+  ASSERT_EQ(t.status, 0) << t.err;
+  EXPECT_THAT(t.out, HasSubstr("test accuracy "));
+  EXPECT_THAT(t.out, HasSubstr("run/model.safetensors"));
+  for (const char* line : {"epoch 1/3 ", "epoch 2/3 ", "epoch 3/3 "}) EXPECT_THAT(t.err, HasSubstr(line));
+  EXPECT_EQ(t.err.find('\r'), std::string::npos) << "no live line where standard error is no terminal";
+  const nlohmann::json trained = json("train.json");
+  for (const char* key : {"accuracy", "loss", "examples", "epochs", "seconds", "images_per_s", "history"})
+    EXPECT_TRUE(trained.contains(key)) << key;
+  EXPECT_EQ(trained["examples"], 40);
+  EXPECT_EQ(trained["epochs"], 3);
+  ASSERT_EQ(trained["history"].size(), 3U);
+  for (const char* key : {"epoch", "loss", "accuracy", "lr", "seconds", "images_per_s"})
+    EXPECT_TRUE(trained["history"][0].contains(key)) << key;
+
+  const Result e = run({"eval", "--model", "run/model.safetensors", "--data", kData, "--json", "eval.json"});
+  ASSERT_EQ(e.status, 0) << e.err;
+  EXPECT_THAT(e.out, HasSubstr("most often taken for"));
+  const nlohmann::json evaluated = json("eval.json");
+  EXPECT_EQ(evaluated["accuracy"], trained["accuracy"]);
+  EXPECT_EQ(evaluated["examples"], 40);
+  EXPECT_NEAR(evaluated["loss"].get<double>(), trained["loss"].get<double>(), 1e-5);
+  ASSERT_EQ(evaluated["classes"].size(), 4U);
+  int64_t examples = 0;
+  for (const auto& row : evaluated["classes"]) examples += row["examples"].get<int64_t>();
+  EXPECT_EQ(examples, 40);
+
+  const Result i = run({"info", "--model", "run/model.safetensors", "--json", "info.json"});
+  ASSERT_EQ(i.status, 0) << i.err;
+  const nlohmann::json info = json("info.json");
+  int64_t parameters = 0, flops = 0;
+  for (const auto& layer : info["layers"]) {
+    for (const char* key : {"name", "op", "output", "parameters", "flops"}) EXPECT_TRUE(layer.contains(key)) << key;
+    parameters += layer["parameters"].get<int64_t>();
+    flops += layer["flops"].get<int64_t>();
+  }
+  EXPECT_EQ(info["parameters"], parameters);
+  EXPECT_EQ(info["flops"], flops);
+}
+
+TEST_F(Train, JsonDashIsTheOnlyThingOnStandardOutput) {
+  for (const std::vector<std::string>& command :
+       {tiny("run", {"--json", "-"}),
+        {"eval", "--model", "run/model.safetensors", "--data", kData, "--json", "-"},
+        {"info", "--zoo", "lenet", "--json", "-"},
+        {"data", "info", "--data", kData, "--json", "-"}}) {
+    const Result r = run(command);
+    ASSERT_EQ(r.status, 0) << r.err;
+    EXPECT_NO_THROW((void)nlohmann::json::parse(r.out)) << r.out;
+  }
+}
+
+TEST_F(Train, SameSeedSameModelWhateverTheThreads) {
+  ASSERT_EQ(run(tiny("a")).status, 0);
+  auto one_thread = tiny("b");
+  *(std::find(one_thread.begin(), one_thread.end(), "--threads") + 1) = "1";
+  ASSERT_EQ(run(one_thread).status, 0);
+  ASSERT_EQ(run(tiny("c", {"--seed", "2"})).status, 0);
+  const std::string a = core::read_file(path("a/model.safetensors"));
+  EXPECT_EQ(a, core::read_file(path("b/model.safetensors")));
+  EXPECT_NE(a, core::read_file(path("c/model.safetensors")));
+}
+
+TEST_F(Train, ARunIsNeverOverwrittenAndResumesOnlyAsItWas) {
+  refused(tiny("run", {"--resume"}), "leave out --resume");
+  ASSERT_EQ(run(tiny("run", {"--validation", "0.2"})).status, 0);
+  const std::string model = core::read_file(path("run/model.safetensors"));
+  refused(tiny("run"), "--out run: holds a run already; add --resume");
+  refused(tiny("run", {"--resume", "--lr", "0.5"}), "cannot resume: lr is 0.5, was 0.02");
+  refused({"train", "--out", "run", "--resume", "--batch", "7"}, "cannot resume: batch is 7, was 32");
+  refused({"train", "--out", "run", "--resume", "--seed", "9"}, "cannot resume: seed is 9, was 1");
+  refused({"train", "--out", "run", "--resume", "--augment", "off"}, "data.augment is false, was true");
+  refused({"train", "--out", "run", "--resume", "--zoo", "lenet", "--width", "2"}, "cannot resume");
+  EXPECT_EQ(core::read_file(path("run/model.safetensors")), model);
+  const Result r = run({"train", "--out", "run", "--resume"});
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_EQ(core::read_file(path("run/model.safetensors")), model);
+}
+
+TEST_F(Train, KilledAtAnyMomentItResumesToTheSameModel) {
+  ASSERT_EQ(run(tiny("straight")).status, 0);
+  const std::string wanted = core::read_file(path("straight/model.safetensors"));
+  core::Rng rng(static_cast<uint64_t>(::getpid()), core::Stream::kTest);
+  int kills = 0;
+  for (int attempt = 0; attempt < 60; ++attempt) {
+    const bool begun = fs::exists(path("run/checkpoint.safetensors"));
+    const pid_t child = start(tiny("run", begun ? std::vector<std::string>{"--resume"} : std::vector<std::string>{}));
+    // The first kills come early, later ones leave more and more time, so that the test ends.
+    const timespec wait{0,
+                        static_cast<long>(1000000.0F * rng.uniform(5.0F, 60.0F + 15.0F * static_cast<float>(attempt)))};
+    ::nanosleep(&wait, nullptr);
+    ::kill(child, SIGKILL);
+    const Result r = finish(child);
+    if (r.status == 0) break;
+    ASSERT_EQ(r.status, -1) << "a checkpoint that a kill left must load: " << r.err;
+    ++kills;
+  }
+  EXPECT_GT(kills, 0);
+  const Result last =
+      run(tiny("run", fs::exists(path("run/checkpoint.safetensors")) ? std::vector<std::string>{"--resume"}
+                                                                     : std::vector<std::string>{}));
+  ASSERT_EQ(last.status, 0) << last.err;
+  EXPECT_EQ(core::read_file(path("run/model.safetensors")), wanted) << "after " << kills << " kills";
+}
+
+TEST_F(Train, BadRequestsLeaveNothingBehind) {
+  const auto with = [&](std::vector<std::string> more) { return tiny("run", std::move(more)); };
+  refused({"train", "--zoo", "lenet", "--data", "nowhere", "--out", "run"}, "data 'nowhere' not found");
+  refused({"train", "--spec", "nowhere.json", "--data", kData, "--out", "run"}, "nowhere.json");
+  refused(with({"--epochs", "0"}), "epochs is 0");
+  refused(with({"--optimizer", "sdg"}), "optimizer 'sdg': wanted sgd, adam or rmsprop");
+  refused(with({"--schedule", "linear"}), "schedule 'linear'");
+  refused(with({"--augment", "yes"}), "--augment yes: wanted on or off");
+  refused(with({"--validation", "1.5"}), "--validation 1.5");
+  refused(with({"--patience", "2"}), "add --validation");
+  refused(with({"--limit", "-1"}), "--limit -1");
+  refused(with({"--json", "no/where.json"}), "no/where.json: cannot write");
+  core::write_file_atomically(path("wrong.json"), R"({"name": "x", "input": [8, 8, 3], "layers": [)");
+  refused({"train", "--spec", "wrong.json", "--data", kData, "--out", "run"}, "wrong.json");
+  EXPECT_FALSE(fs::exists(path("run")));
+}
+
+TEST_F(Train, EvalRefusesWhatDoesNotFit) {
+  ASSERT_EQ(run(tiny("run")).status, 0);
+  const std::string model = "run/model.safetensors";
+  refused({"eval", "--model", model, "--data", "synthetic:classes=5,height=16,width=16,train=10,test=10"}, "class");
+  refused({"eval", "--model", model, "--data", "synthetic:classes=4,height=8,width=8,train=10,test=10"}, "(16, 16, 3)");
+  std::string bytes = core::read_file(path(model));
+  core::write_file_atomically(path("cut.safetensors"), bytes.substr(0, bytes.size() - 10));
+  refused({"eval", "--model", "cut.safetensors", "--data", kData}, "cut.safetensors");
+  refused({"info", "--model", "cut.safetensors"}, "cut.safetensors");
+}
+
+}  // namespace
+}  // namespace fdi::cli
