@@ -1,5 +1,6 @@
 // See recurrent.h. One gemm for the input's part of all steps; per step a gemv for a batch of one or two (at the
-// speed of the second-level cache), a gemm on weights packed once per pass for larger ones.
+// speed of the second-level cache), a gemm on weights packed once per pass for larger ones. A little past 300 lines
+// because all descriptions of the products stand together at the end.
 #include "nn/recurrent.h"
 
 #include <algorithm>
@@ -164,7 +165,7 @@ kernels::RnnStep Recurrent::step_at(const Pass& pass, const Run& run, int t, flo
                      .step = t,
                      .lengths = pass.lengths.empty() ? nullptr : pass.lengths.data(),
                      .threads = run.gemm.threads,
-                     .gx = {run.gx + int64_t{t} * columns_, int64_t{time_} * columns_},
+                     .gx = {run.gx == nullptr ? nullptr : run.gx + int64_t{t} * columns_, int64_t{time_} * columns_},
                      .gh = {run.gh, columns_},
                      .gates = {run.gates, 4 * u},
                      .h_prev = {run.h, u},
@@ -220,7 +221,7 @@ void Recurrent::backward(const Pass& pass, std::span<const Tensor> x, Tensor y, 
   for (int i = 0; i < parts(); ++i) {
     // What the part was multiplied with: h before the step, or q, the last block of the gates.
     const Rows from = i == 0 ? Rows{state_h(run.batch), u} : Rows{state_ + 3 * u, 4 * u};
-    kernels::gemm(hidden_weight_call(rows, i, from, {run.dgh, columns_}), run.gemm);
+    kernels::gemm(hidden_weight_call(rows, i, from, {run.dgh + part(i).first, columns_}), run.gemm);
   }
   kernels::column_sums(rows, columns_, run.dgx, dbias_);
   if (kind_.second_bias) kernels::column_sums(rows, columns_, run.dgh, dbias_hidden_);
@@ -301,7 +302,7 @@ Gemm Recurrent::hidden_weight_call(int64_t rows, int index, Rows from, Rows grad
           .n = p.columns,
           .k = rows,
           .a = {.data = from.data, .ld = from.ld, .transposed = true},
-          .b = {.data = grad.data + p.first, .ld = grad.ld},
+          .b = {.data = grad.data, .ld = grad.ld},
           .c = dhidden_weight_ + p.first,
           .ldc = columns_};
 }
