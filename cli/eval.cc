@@ -61,7 +61,7 @@ void add_eval(CLI::App& app) {
   command->add_option("--batch", flags->batch, "Images per step; changes the speed only")
       ->type_name("N")
       ->capture_default_str();
-  command->add_option("--limit", flags->limit, "Take only N images, evenly spaced; 0: all")
+  command->add_option("--limit", flags->limit, "Take only N images, drawn at random; 0: all")
       ->type_name("N")
       ->capture_default_str();
   command->footer(

@@ -3,10 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "core/error.h"
+#include "core/rng.h"
 #include "datasets/subset.h"
 
 namespace fdi::cli {
@@ -21,9 +24,13 @@ void announce(const datasets::Dataset& images, const std::string& how) {
 
 datasets::DatasetPtr take(const datasets::DatasetPtr& images, int64_t limit) {
   if (limit <= 0 || limit >= images->size()) return images;
-  std::vector<int64_t> indices(static_cast<size_t>(limit));
-  for (int64_t i = 0; i < limit; ++i) indices[static_cast<size_t>(i)] = i * images->size() / limit;
-  return datasets::make_subset(images, std::move(indices), fmt::format("{} evenly spaced images", limit));
+  // Drawn, not every n-th: labels often repeat with the index. The draw depends on nothing but the two sizes.
+  std::vector<int64_t> indices(static_cast<size_t>(images->size()));
+  std::iota(indices.begin(), indices.end(), int64_t{0});
+  core::Rng(0, core::Stream::kSplit, limit, images->size()).shuffle(indices.begin(), indices.end());
+  indices.resize(static_cast<size_t>(limit));
+  std::sort(indices.begin(), indices.end());  // files are read in their order
+  return datasets::make_subset(images, std::move(indices), fmt::format("{} drawn images", limit));
 }
 
 Metadata to_metadata(const ImageFacts& facts) {

@@ -14,7 +14,7 @@ namespace fdi::cli {
 // Says on standard error which images were taken, and what to know about them.
 void announce(const datasets::Dataset& images, const std::string& how);
 
-// `limit` evenly spaced images, so that all classes stay; all of them for 0 or where there are no more.
+// `limit` images, the same ones whenever asked; all of them for 0 or where there are no more.
 datasets::DatasetPtr take(const datasets::DatasetPtr& images, int64_t limit);
 
 // What a model remembers of the images that it was trained on, so that others can be judged and read in the same way.

@@ -25,7 +25,7 @@ void add_recipe_flags(CLI::App& command, TrainFlags& f) {
   add("--validation", f.validation, "FRACTION",
       "Part of the training images held back to choose the best epoch; 0 takes the last epoch");
   add("--patience", f.patience, "N", "Stop after N epochs without a better validation accuracy; 0: never");
-  add("--limit", f.limit, "N", "Take only N images of each split, for a quick trial; 0: all");
+  add("--limit", f.limit, "N", "Take only N images of each split, drawn at random, for a quick trial; 0: all");
 }
 
 }  // namespace

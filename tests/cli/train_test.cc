@@ -159,6 +159,16 @@ TEST_F(Train, BadRequestsLeaveNothingBehind) {
   EXPECT_FALSE(fs::exists(path("run")));
 }
 
+TEST_F(Train, LimitTakesImagesOfEveryClass) {
+  const Result r = run(tiny("run", {"--limit", "40", "--json", "train.json"}));
+  ASSERT_EQ(r.status, 0) << r.err;
+  ASSERT_EQ(
+      run({"eval", "--model", "run/model.safetensors", "--data", kData, "--limit", "20", "--json", "e.json"}).status,
+      0);
+  EXPECT_EQ(json("e.json")["examples"], 20);
+  for (const auto& row : json("e.json")["classes"]) EXPECT_GT(row["examples"], 0);
+}
+
 TEST_F(Train, EvalRefusesWhatDoesNotFit) {
   ASSERT_EQ(run(tiny("run")).status, 0);
   const std::string model = "run/model.safetensors";
