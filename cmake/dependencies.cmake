@@ -18,6 +18,9 @@ add_library(fdi_highway INTERFACE)
 target_include_directories(fdi_highway INTERFACE ${HWY_INCLUDE})
 target_link_libraries(fdi_highway INTERFACE ${HWY_LIBRARY})
 target_compile_definitions(fdi_highway INTERFACE HWY_BROKEN_EMU128=1 HWY_COMPILE_ALL_ATTAINABLE=1)
+if(FDI_SKIP_TARGETS)
+  target_compile_definitions(fdi_highway INTERFACE "HWY_DISABLED_TARGETS=(${FDI_SKIP_TARGETS})")
+endif()
 
 # OpenBLAS: the OpenMP build shares our thread pool; the directory is put into the run path because the
 # distribution's alternatives may point libopenblas.so.0 at the pthread build.
