@@ -2,24 +2,32 @@
 # configuration with the Debian package to install; an optional one says what its absence disables.
 find_package(OpenMP REQUIRED)
 find_package(fmt REQUIRED)
-find_package(nlohmann_json REQUIRED)
-find_package(CLI11 REQUIRED)
-find_package(LibArchive REQUIRED)
-find_package(JPEG REQUIRED)
-find_package(PNG REQUIRED)
-find_package(CURL REQUIRED)
-find_package(OpenSSL REQUIRED)
+if(NOT FDI_KERNELS_ONLY)
+  find_package(nlohmann_json REQUIRED)
+  find_package(CLI11 REQUIRED)
+  find_package(LibArchive REQUIRED)
+  find_package(JPEG REQUIRED)
+  find_package(PNG REQUIRED)
+  find_package(CURL REQUIRED)
+  find_package(OpenSSL REQUIRED)
+endif()
 
 # Highway: HWY_BROKEN_EMU128 makes the plain scalar target the baseline, so that it can be forced like any other;
-# HWY_COMPILE_ALL_ATTAINABLE compiles it on machines whose baseline is better (NEON) too.
+# HWY_COMPILE_ALL_ATTAINABLE compiles it on machines whose baseline is better (NEON) too. ARM's SVE stays off:
+# its vectors have no fixed length, and tiles and packed weights count on one.
 find_library(HWY_LIBRARY hwy REQUIRED)
 find_path(HWY_INCLUDE hwy/highway.h REQUIRED)
 add_library(fdi_highway INTERFACE)
 target_include_directories(fdi_highway INTERFACE ${HWY_INCLUDE})
 target_link_libraries(fdi_highway INTERFACE ${HWY_LIBRARY})
 target_compile_definitions(fdi_highway INTERFACE HWY_BROKEN_EMU128=1 HWY_COMPILE_ALL_ATTAINABLE=1)
-if(FDI_SKIP_TARGETS)
-  target_compile_definitions(fdi_highway INTERFACE "HWY_DISABLED_TARGETS=(${FDI_SKIP_TARGETS})")
+set(skip_targets ${FDI_SKIP_TARGETS})
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm)")
+  list(APPEND skip_targets "HWY_SVE|HWY_SVE2|HWY_SVE_256|HWY_SVE2_128")
+endif()
+if(skip_targets)
+  list(JOIN skip_targets "|" skip_targets)
+  target_compile_definitions(fdi_highway INTERFACE "HWY_DISABLED_TARGETS=(${skip_targets})")
 endif()
 
 # OpenBLAS: the OpenMP build shares our thread pool; the directory is put into the run path because the
