@@ -165,8 +165,9 @@ TEST_F(Train, LimitTakesImagesOfEveryClass) {
   ASSERT_EQ(
       run({"eval", "--model", "run/model.safetensors", "--data", kData, "--limit", "20", "--json", "e.json"}).status,
       0);
-  EXPECT_EQ(json("e.json")["examples"], 20);
-  for (const auto& row : json("e.json")["classes"]) EXPECT_GT(row["examples"], 0);
+  const nlohmann::json evaluation = json("e.json");
+  EXPECT_EQ(evaluation["examples"], 20);
+  for (const auto& row : evaluation["classes"]) EXPECT_GT(row["examples"], 0);
 }
 
 TEST_F(Train, EvalRefusesWhatDoesNotFit) {
