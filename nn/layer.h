@@ -18,16 +18,15 @@ using core::Tensor;
 enum class Init {
   kZeros,
   kOnes,
-  kHeNormal,       // N(0, 2 / fan_in)
-  kGlorotUniform,  // U(-a, a), a = sqrt(6 / (fan_in + fan_out))
-  kUniformHidden,  // U(-a, a), a = 1 / sqrt(fan_out): recurrent layers, fan_out = hidden units
+  kHeNormal,  // N(0, 2 / fan_in): the ReLU behind it halves the variance
+  kUniform,   // U(-a, a), a = 1 / sqrt(fan_in): linear layers; recurrent ones give their hidden units as fan_in
 };
 
 struct ParameterSpec {
   std::string name;  // within the layer: "weight", "bias", "running_mean"
   Shape shape;
   Init init = Init::kZeros;
-  int fan_in = 1, fan_out = 1;
+  int fan_in = 1;
   bool trainable = true;  // false: state that training updates without a gradient (running statistics)
 };
 
@@ -70,6 +69,7 @@ struct OpInfo {
   // Throws Error where the shapes do not fit. The number of inputs, the range of each attribute and the size of the
   // result are checked by nn::output_shape, its only caller.
   Shape (*output_shape)(const LayerSpec&, std::span<const Shape> in);
+  // attr.relu: a ReLU follows, in the layer or as one of its own; how the weights start may depend on it.
   std::vector<ParameterSpec> (*parameters)(const LayerSpec&, std::span<const Shape> in);
   int64_t (*flops)(const LayerSpec&, std::span<const Shape> in);  // per example; one multiply-add = 2
   std::unique_ptr<Layer> (*make)(const LayerSpec&, std::span<const Shape> in, bool training);

@@ -11,8 +11,8 @@ std::vector<ParameterSpec> batch_norm_parameters(const LayerSpec&, std::span<con
   const Shape channel{in[0].back()};
   return {{"gamma", channel, Init::kOnes},
           {"beta", channel, Init::kZeros},
-          {"running_mean", channel, Init::kZeros, 1, 1, false},
-          {"running_var", channel, Init::kOnes, 1, 1, false}};
+          {"running_mean", channel, Init::kZeros, 1, false},
+          {"running_var", channel, Init::kOnes, 1, false}};
 }
 
 class BatchNormLayer final : public Layer {

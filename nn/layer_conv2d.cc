@@ -20,9 +20,8 @@ std::vector<ParameterSpec> conv2d_parameters(const LayerSpec& layer, std::span<c
   const Attributes& a = layer.attr;
   const double area = double{1} * a.kernel[0] * a.kernel[1];  // may pass an int before the sizes are checked
   const int fan_in = static_cast<int>(std::min(area * in[0].back(), 1e9));
-  const int fan_out = static_cast<int>(std::min(area * a.units, 1e9));
   std::vector<ParameterSpec> out{
-      {"weight", {a.kernel[0], a.kernel[1], in[0].back(), a.units}, Init::kHeNormal, fan_in, fan_out}};
+      {"weight", {a.kernel[0], a.kernel[1], in[0].back(), a.units}, Init::kHeNormal, fan_in}};
   if (a.bias) out.push_back({"bias", {a.units}, Init::kZeros});
   return out;
 }

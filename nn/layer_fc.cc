@@ -22,8 +22,9 @@ Shape fc_shape(const LayerSpec& layer, std::span<const Shape> in) {
 
 std::vector<ParameterSpec> fc_parameters(const LayerSpec& layer, std::span<const Shape> in) {
   const int fan_in = in[0].back(), units = layer.attr.units;
-  std::vector<ParameterSpec> out{{"weight", {fan_in, units}, Init::kHeNormal, fan_in, units}};
-  if (layer.attr.bias) out.push_back({"bias", {units}, Init::kZeros});
+  const bool relu = layer.attr.relu;  // without: PyTorch's Linear, so that a classifier starts near ln(classes)
+  std::vector<ParameterSpec> out{{"weight", {fan_in, units}, relu ? Init::kHeNormal : Init::kUniform, fan_in}};
+  if (layer.attr.bias) out.push_back({"bias", {units}, relu ? Init::kZeros : Init::kUniform, fan_in});
   return out;
 }
 

@@ -10,9 +10,6 @@ namespace fdi::nn {
 namespace {
 
 void draw(std::span<float> values, const ParameterSpec& spec, core::Rng rng) {
-  const auto uniform = [&](double bound) {
-    for (float& v : values) v = rng.uniform(static_cast<float>(-bound), static_cast<float>(bound));
-  };
   switch (spec.init) {
     case Init::kZeros:
       std::fill(values.begin(), values.end(), 0.0F);
@@ -25,24 +22,40 @@ void draw(std::span<float> values, const ParameterSpec& spec, core::Rng rng) {
       for (float& v : values) v = deviation * rng.normal();
       break;
     }
-    case Init::kGlorotUniform:
-      uniform(std::sqrt(6.0 / (double{1} * spec.fan_in + spec.fan_out)));
+    case Init::kUniform: {
+      const auto bound = static_cast<float>(1.0 / std::sqrt(spec.fan_in));
+      for (float& v : values) v = rng.uniform(-bound, bound);
       break;
-    case Init::kUniformHidden:
-      uniform(1.0 / std::sqrt(spec.fan_out));
-      break;
+    }
   }
+}
+
+// By layer: whether a ReLU cuts its output, in the layer or behind it; batch norm and dropout may stand between.
+std::vector<bool> feed_relu(const NetworkSpec& spec) {
+  std::vector<bool> feeds(spec.layers.size());
+  for (size_t i = spec.layers.size(); i-- > 0;) {
+    const LayerSpec& layer = spec.layers[i];
+    if (layer.attr.relu) feeds[i] = true;
+    const bool passes = layer.op == Op::kBatchNorm || layer.op == Op::kDropout || layer.op == Op::kChannelDropout ||
+                        layer.op == Op::kFlatten || layer.op == Op::kReshape;
+    if (layer.op != Op::kRelu && !(passes && feeds[i])) continue;
+    for (const int input : layer.inputs)
+      if (input != LayerSpec::kInput) feeds[static_cast<size_t>(input)] = true;
+  }
+  return feeds;
 }
 
 }  // namespace
 
 std::vector<Parameters::Entry> Parameters::list(const NetworkSpec& spec) {
   const std::vector<Shape> shapes = output_shapes(spec);
+  const std::vector<bool> feeds = feed_relu(spec);
   std::vector<Entry> entries;
   int64_t offset = 0;
   for (const bool trainable : {true, false})
     for (size_t i = 0; i < spec.layers.size(); ++i) {
-      const LayerSpec& layer = spec.layers[i];
+      LayerSpec layer = spec.layers[i];
+      layer.attr.relu = feeds[i];
       for (const ParameterSpec& p : op_info(layer.op).parameters(layer, input_shapes(spec, shapes, i))) {
         if (p.trainable != trainable) continue;
         entries.push_back({layer.name + "." + p.name, p, static_cast<int>(i), offset});

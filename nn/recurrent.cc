@@ -42,13 +42,12 @@ Shape recurrent_shape(const LayerSpec& layer, std::span<const Shape> in) {
 std::vector<ParameterSpec> recurrent_parameters(const LayerSpec& layer, const Shape& in, int gates, bool second_bias) {
   const int units = layer.attr.units;
   const auto columns = static_cast<int>(std::min<int64_t>(int64_t{gates} * units, INT32_MAX));
-  const auto parameter = [&](const char* name, const Shape& shape, int fan_in) {
-    return ParameterSpec{name, shape, Init::kUniformHidden, fan_in, units};
+  const auto parameter = [&](const char* name, const Shape& shape) {
+    return ParameterSpec{name, shape, Init::kUniform, units};
   };
-  std::vector<ParameterSpec> out{parameter("input_weight", {in.back(), columns}, in.back()),
-                                 parameter("hidden_weight", {units, columns}, units),
-                                 parameter("bias", {columns}, units)};
-  if (second_bias) out.push_back(parameter("bias_hidden", {columns}, units));
+  std::vector<ParameterSpec> out{parameter("input_weight", {in.back(), columns}),
+                                 parameter("hidden_weight", {units, columns}), parameter("bias", {columns})};
+  if (second_bias) out.push_back(parameter("bias_hidden", {columns}));
   return out;
 }
 

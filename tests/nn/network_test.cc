@@ -11,6 +11,7 @@
 #include "core/rng.h"
 #include "nn/builder.h"
 #include "nn/fuse.h"
+#include "nn/loss.h"
 #include "nn/summary.h"
 #include "nn/zoo.h"
 #include "tests/nn/gradient_check.h"
@@ -165,7 +166,7 @@ TEST(Parameters, TrainableFirstThenState) {
 
 TEST(Parameters, InitialisationHasTheNamedSpreadAndFollowsTheSeed) {
   SpecBuilder b("x", {200});
-  b.add(Op::kFc, "fc", {.units = 300});
+  b.add(Op::kFc, "fc", {.units = 300, .relu = true});
   const NetworkSpec spec = b.take();
   Parameters a(spec), same(spec), other(spec);
   a.initialize(1);
@@ -176,6 +177,43 @@ TEST(Parameters, InitialisationHasTheNamedSpreadAndFollowsTheSeed) {
   double square = 0;
   for (const float v : a.tensor(*a.find("fc.weight")).span()) square += double{v} * v;
   EXPECT_NEAR(square / (200 * 300), 2.0 / 200, 0.0005);  // He: variance 2 / fan_in; 8 standard errors
+}
+
+// A ReLU may follow as a layer of its own, behind a batch norm; the head that has none is PyTorch's Linear.
+TEST(Parameters, AnFcStartsByWhatFollowsIt) {
+  SpecBuilder b("x", {400});
+  b.add(Op::kFc, "hidden", {.units = 100});
+  b.add(Op::kBatchNorm, "norm");
+  b.add(Op::kRelu, "relu");
+  b.add(Op::kFc, "head", {.units = 1000});
+  Parameters p(b.take());
+  p.initialize(1);
+  const auto largest = [&](const char* name) {
+    float most = 0;
+    for (const float v : p.tensor(*p.find(name)).span()) most = std::max(most, std::abs(v));
+    return most;
+  };
+  EXPECT_GT(largest("hidden.weight"), 3 * std::sqrt(2.0F / 400));  // a normal draw passes 3 deviations
+  EXPECT_EQ(largest("hidden.bias"), 0);
+  for (const char* name : {"head.weight", "head.bias"}) {
+    EXPECT_LE(largest(name), 0.1F) << name;  // 1 / sqrt(100)
+    EXPECT_GT(largest(name), 0.09F) << name;
+  }
+}
+
+TEST(Parameters, AZooNetworkStartsNearTheLossOfGuessing) {
+  for (const char* name : {"lenet", "resnet20"}) {
+    const NetworkSpec spec = make_zoo(name);
+    Parameters parameters(spec);
+    parameters.initialize(1);
+    Network network(spec, parameters, 32, Mode::kTraining);
+    fill({network.input().data, static_cast<size_t>(network.input().size())}, 5);
+    Pass pass;
+    pass.batch = 32;
+    pass.training = true;
+    const std::vector<int> labels(32, 3);
+    EXPECT_NEAR(SoftmaxLoss(32, 10).evaluate(network.forward(pass), labels).loss, std::log(10.0), 0.7) << name;
+  }
 }
 
 }  // namespace
