@@ -70,7 +70,7 @@ void write_file_atomically(const std::string& path, std::string_view text) {
   file.commit();
 }
 
-std::string read_file(const std::string& path, size_t max_bytes) {
+std::string read_file(const std::string& path, uint64_t max_bytes) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) fail("{}: cannot read: {}", path, std::strerror(errno));
   struct Closer {
@@ -80,7 +80,7 @@ std::string read_file(const std::string& path, size_t max_bytes) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) fail("{}: cannot read: {}", path, std::strerror(errno));
   if (S_ISDIR(info.st_mode)) fail("{}: is a folder; wanted a file", path);
-  if (static_cast<size_t>(info.st_size) > max_bytes)
+  if (static_cast<uint64_t>(info.st_size) > max_bytes)
     fail("{}: has {} bytes; at most {} are accepted", path, info.st_size, max_bytes);
   std::string text;
   text.resize(static_cast<size_t>(info.st_size));

@@ -2,6 +2,7 @@
 // Whatever goes wrong before commit() (full disk, kill, exception) leaves the previous file as it was.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +27,6 @@ class AtomicFile {
 
 void write_file_atomically(const std::string& path, std::string_view text);
 // The whole file; throws Error where it cannot be read or is larger than `max_bytes`.
-std::string read_file(const std::string& path, size_t max_bytes = size_t{8} << 30);
+std::string read_file(const std::string& path, uint64_t max_bytes = uint64_t{8} << 30);
 
 }  // namespace fdi::core
