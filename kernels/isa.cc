@@ -24,8 +24,10 @@ constexpr std::array<Target, 6> kTargets{{{HWY_AVX3, "avx512"},
                                           {HWY_NEON, "neon"},
                                           {HWY_SCALAR, "scalar"}}};
 
+// What the compiler may use everywhere is there, even where Highway 1.0.3 misses it: NEON on 32-bit ARM, and on 64-bit
+// ARM without AES instructions (Raspberry Pi 3 and 4).
 int64_t machine_targets() {
-  static const int64_t targets = hwy::SupportedTargets() & HWY_TARGETS;
+  static const int64_t targets = (hwy::SupportedTargets() | HWY_ENABLED_BASELINE) & HWY_TARGETS;
   return targets;
 }
 

@@ -18,6 +18,10 @@ TEST(Isa, AForcedTargetStaysUntilTheNextChoice) {
   EXPECT_THAT(available_isas(), ::testing::Contains("scalar"));
 }
 
+#ifdef __ARM_NEON
+TEST(Isa, NeonIsFoundWhereTheCompilerCountsOnIt) { EXPECT_EQ(available_isas().front(), "neon"); }
+#endif
+
 TEST(Isa, AnUnknownNameIsRefusedWithTheList) {
   set_isa("scalar");
   try {
