@@ -33,7 +33,12 @@ HWY_INLINE void TransposeRows(const float* const* HWY_RESTRICT row, int rows, in
   int64_t k = 0;
 #if HWY_TARGET != HWY_SCALAR
   const hn::FixedTag<float, 4> d4;
-  const hn::Repartition<double, decltype(d4)> d2;
+#if HWY_ARCH_ARM_V7  // has no vectors of double
+  using Pair = uint64_t;
+#else
+  using Pair = double;
+#endif
+  const hn::Repartition<Pair, decltype(d4)> d2;
   const int groups = (rows + 3) / 4;
   while (k + 4 <= count) {
     // A cache line of each row at a time, four rows at a time: rows a power of two apart share one cache set.
