@@ -2,7 +2,7 @@
 # Gets a machine ready and builds build/fastdeepiot. demo.sh calls it plain, test.sh with --test; it is quick when
 # there is nothing to do. Packages are Debian 12's; only the missing ones are installed, with sudo when not root.
 #   ./setup.sh            what the program needs, and the program
-#   ./setup.sh --test     and what the tests need (GoogleTest, clang, ARM's compiler and qemu), and the tests
+#   ./setup.sh --test     and what the tests need (GoogleTest, clang, compilers and qemu for ARM), and the tests
 #   ./setup.sh --bench    and the peers that run as programs of their own (PyTorch, ONNX, node)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -11,7 +11,7 @@ build_packages=(g++ cmake ninja-build git ca-certificates libhwy-dev libopenblas
   nlohmann-json3-dev libcli11-dev libarchive-dev libjpeg-dev libpng-dev zlib1g-dev libcurl4-openssl-dev libssl-dev)
 test_packages=(libgtest-dev libgmock-dev clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libomp-14-dev)
 if [[ "$(uname -m)" == x86_64 ]]; then  # the kernels are tested for ARM too, under qemu
-  test_packages+=(g++-aarch64-linux-gnu qemu-user-static)
+  test_packages+=(g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user-static)
 fi
 bench_packages=(python3 python3-torch python3-pil python3-onnx)
 command -v npm >/dev/null || bench_packages+=(nodejs npm)  # ONNX Runtime comes from npm; node may be there from elsewhere
