@@ -1,5 +1,6 @@
 // Files that are never half there: AtomicFile writes to a temporary name beside the target, syncs, then renames.
-// Whatever goes wrong before commit() (full disk, kill, exception) leaves the previous file as it was.
+// Whatever goes wrong before commit() (full disk, kill, exception) leaves the previous file as it was. Symbolic links
+// are followed; a device or pipe is written to directly.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "core/arena.h"
@@ -128,6 +129,31 @@ TEST_F(CoreFile, MissingFolderIsAnErrorThatSaysWhatToDo) {
   } catch (const Error& e) {
     EXPECT_THAT(e.what(), ::testing::HasSubstr("create its folder first"));
   }
+}
+
+TEST_F(CoreFile, WritesThroughLinksAndLeavesDevicesAlone) {
+  write_file_atomically((dir_ / "target").string(), "old");
+  fs::create_symlink(dir_ / "target", dir_ / "link");
+  write_file_atomically((dir_ / "link").string(), "new");
+  EXPECT_TRUE(fs::is_symlink(dir_ / "link"));
+  EXPECT_EQ(read_file((dir_ / "target").string()), "new");
+  fs::create_symlink("/dev/null", dir_ / "nowhere");
+  write_file_atomically((dir_ / "nowhere").string(), "lost");
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+  EXPECT_TRUE(fs::is_symlink(dir_ / "nowhere"));
+}
+
+TEST_F(CoreFile, TakesOverWhatAKilledWriterLeftButNotALivingOnes) {
+  const std::string path = dir_ / "a.json";
+  { std::ofstream(path + ".tmp") << "what a killed writer left, longer than the new text"; }
+  write_file_atomically(path, "new");
+  EXPECT_EQ(read_file(path), "new");
+  EXPECT_FALSE(fs::exists(path + ".tmp"));
+  AtomicFile living(path);
+  EXPECT_THROW(AtomicFile second(path), Error);
+  living.write(std::string_view("first"));
+  living.commit();
+  EXPECT_EQ(read_file(path), "first");
 }
 
 TEST_F(CoreFile, ReadRefusesFoldersMissingAndTooLarge) {
