@@ -119,7 +119,7 @@ void for_each_image(const PerImage& p, int batch, const Workspace& ws, const Wor
   };
   if (p.workers == 1) return share(0);
 #pragma omp parallel num_threads(p.workers)
-  share(omp_get_thread_num());
+  for (int worker = omp_get_thread_num(); worker < p.workers; worker += omp_get_num_threads()) share(worker);
 }
 
 void column_sums(const float* x, int64_t rows, int64_t columns, int threads, float* sums) {
@@ -171,7 +171,7 @@ void col2im_add(const ConvGeometry& g, const float* columns, float* x) noexcept 
 }
 
 size_t conv2d_workspace_bytes(const ConvGeometry& g, int batch, ConvPath path, int threads) {
-  if (effective(path, g, batch) == ConvPath::kExplicit)
+  if (effective(path, g, batch) == ConvPath::kExplicit && !is_matrix(g))
     return per_image(g, batch, forward_gemm(g, pixels(g), {nullptr, g.patch()}, nullptr, nullptr), threads).bytes();
   // With and without packed weights the plans differ, and smaller batches may take another path: room for all.
   Gemm call = forward_gemm(g, batch * pixels(g), patches_of(g, nullptr, false), nullptr, nullptr);
@@ -179,7 +179,7 @@ size_t conv2d_workspace_bytes(const ConvGeometry& g, int batch, ConvPath path, i
   const float packed = 0;
   call.packed_b = &packed;
   const size_t fused = std::max(plain, gemm_workspace_bytes(call, threads));
-  if (effective(path, g, batch) == ConvPath::kFused) return fused;
+  if (effective(path, g, batch) != ConvPath::kWinograd) return fused;
   return std::max(fused, winograd_workspace_bytes(g, batch, threads));
 }
 

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "kernels/gemm.h"
+#include "kernels/lanes-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fdi::kernels {
@@ -181,7 +182,7 @@ HWY_INLINE void Tile(int64_t k, A a, const float* HWY_RESTRICT b, int64_t ldb, c
       HWY_UNROLL(16)
       for (int r = 0; r < R; ++r) {
         HWY_UNROLL(2)
-        for (int v = 0; v < NV; ++v) acc[0][r][v] = hn::Max(acc[0][r][v], zero);
+        for (int v = 0; v < NV; ++v) acc[0][r][v] = at_least(d, zero, acc[0][r][v]);
       }
     }
     HWY_UNROLL(16)
@@ -199,7 +200,7 @@ HWY_INLINE void Tile(int64_t k, A a, const float* HWY_RESTRICT b, int64_t ldb, c
     for (int64_t j = 0; j < out.columns; ++j) {
       float y = row[j] + (out.bias != nullptr ? out.bias[j] : 0.0F);
       if (out.accumulate) y += c[j];
-      c[j] = out.relu && !(y > 0.0F) ? 0.0F : y;
+      c[j] = out.relu && y < 0.0F ? 0.0F : y;
     }
   }
 }

@@ -6,6 +6,7 @@
 #define HWY_TARGET_INCLUDE "kernels/winograd.cc"
 #include <hwy/foreach_target.h>  // must come before highway.h
 // clang-format off
+#include "kernels/lanes-inl.h"
 #include "kernels/winograd-inl.h"
 // clang-format on
 #include <omp.h>
@@ -55,17 +56,6 @@ struct Products {
   static int64_t Distance(int64_t tiles, int64_t channels) { return (Align(tiles * channels) / 16 | 1) * 16; }
 };
 
-// f(d, channel) over `channels` in full vectors, then one by one.
-template <class F>
-HWY_INLINE void ForChannels(int64_t channels, const F& f) {
-  const hn::ScalableTag<float> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t c = 0;
-  for (; c + lanes <= channels; c += lanes) f(d, c);
-  const hn::CappedTag<float, 1> one;
-  for (; c < channels; ++c) f(one, c);
-}
-
 // V[p][row] = B^T d B of the input tile under output tile `tile`.
 template <int M>
 void TransformInput(const Tiles& t, const float* x, const float* zeros, int64_t tile, int64_t row, const Products& v) {
@@ -80,7 +70,7 @@ void TransformInput(const Tiles& t, const float* x, const float* zeros, int64_t 
       pixel[i][j] = inside ? x + ((at.image * g.in_h + iy) * g.in_w + ix) * g.in_channel : zeros;
     }
   float* const to = v.data + row * v.ld;
-  ForChannels(g.in_channel, [&](auto d, int64_t c) HWY_ATTR {
+  for_lanes(g.in_channel, [&](auto d, int64_t c) HWY_ATTR {
     using V = hn::Vec<decltype(d)>;
     V half[N][N];
     HWY_UNROLL(6)
@@ -110,7 +100,7 @@ void TransformOutput(const Tiles& t, const Products& m, int64_t tile, int64_t ro
   const float* const from = m.data + row * m.ld;
   float* const to = y + ((at.image * g.out_h + at.y) * g.out_w + at.x) * g.out_channel;
   const int64_t line = int64_t{g.out_w} * g.out_channel;
-  ForChannels(g.out_channel, [&](auto d, int64_t c) HWY_ATTR {
+  for_lanes(g.out_channel, [&](auto d, int64_t c) HWY_ATTR {
     using V = hn::Vec<decltype(d)>;
     V half[M][N];
     HWY_UNROLL(6)
@@ -130,7 +120,7 @@ void TransformOutput(const Tiles& t, const Products& m, int64_t tile, int64_t ro
       for (int j = 0; j < M; ++j) {
         if (j >= columns) break;
         const V value = hn::Add(out[j], add);
-        hn::StoreU(relu ? hn::Max(value, zero) : value, d, to + i * line + j * g.out_channel + c);
+        hn::StoreU(relu ? at_least(d, zero, value) : value, d, to + i * line + j * g.out_channel + c);
       }
     }
   });
@@ -151,7 +141,7 @@ void TransformOutputGradient(const Tiles& t, const float* dy, const float* zeros
       pixel[i][j] = inside ? dy + ((at.image * g.out_h + oy) * g.out_w + ox) * g.out_channel : zeros;
     }
   float* const to = m.data + row * m.ld;
-  ForChannels(g.out_channel, [&](auto d, int64_t c) HWY_ATTR {
+  for_lanes(g.out_channel, [&](auto d, int64_t c) HWY_ATTR {
     using V = hn::Vec<decltype(d)>;
     V half[N][M];
     HWY_UNROLL(4)
@@ -174,7 +164,7 @@ void TransformOutputGradient(const Tiles& t, const float* dy, const float* zeros
 template <int M>
 void TransformWeight(const float* taps, int64_t size, int64_t begin, int64_t end, float* u) {
   constexpr int N = M + 2;
-  ForChannels(end - begin, [&](auto d, int64_t offset) HWY_ATTR {
+  for_lanes(end - begin, [&](auto d, int64_t offset) HWY_ATTR {
     using V = hn::Vec<decltype(d)>;
     const int64_t e = begin + offset;
     V half[N][3];
@@ -197,7 +187,7 @@ template <int M>
 void TransformWeightGradient(const float* du, int64_t distance, int64_t size, int64_t begin, int64_t end,
                              float* dweight) {
   constexpr int N = M + 2;
-  ForChannels(end - begin, [&](auto d, int64_t offset) HWY_ATTR {
+  for_lanes(end - begin, [&](auto d, int64_t offset) HWY_ATTR {
     using V = hn::Vec<decltype(d)>;
     const int64_t e = begin + offset;
     V half[3][N];
@@ -219,7 +209,8 @@ void TransformWeightGradient(const float* du, int64_t distance, int64_t size, in
 
 struct ForwardPlan {
   int64_t tiles;      // of all images
-  int64_t block;      // tiles that a thread transforms at a time
+  int64_t blocks;     // that the tiles are cut into, and the threads take in turn
+  int64_t room;       // tiles that fit into a thread's V and M
   int64_t packed;     // floats of one packed U[p], or of one packed tap
   int64_t v, m;       // floats of a thread's V and M
   size_t gemm_bytes;  // of a thread
@@ -246,14 +237,15 @@ ForwardPlan PlanForward(const ConvGeometry& g, int m, int batch, int threads) {
   const Tiles t(g, m, batch);
   ForwardPlan p{};
   p.tiles = t.count;
-  // V and M in L2 where channels are few; but enough tiles that reading U for them is cheap beside the products.
+  // V and M in L2 where channels are few; but enough tiles that reading U for them is cheap beside the products. The
+  // blocks do not depend on the number of threads (rounding follows the height of GEMM's tiles); an even number of
+  // them, so that two threads get the same work.
   constexpr int64_t kLeastTiles = 84;
   const auto l2 = static_cast<int64_t>(core::cpu_info().l2_bytes / sizeof(float));
   const int64_t fit = l2 * 3 / 4 / (products * (int64_t{g.in_channel} + g.out_channel));
-  const int64_t share = (t.count + threads - 1) / threads;
-  const int64_t block = std::min(share, std::max(fit, kLeastTiles));
-  const int64_t blocks = (share + block - 1) / block;
-  p.block = (share + blocks - 1) / blocks;
+  const int64_t block = std::min(t.count, std::max(fit, kLeastTiles));
+  p.blocks = ((t.count + block - 1) / block + 1) / 2 * 2;
+  p.room = block;
   p.packed = Align(packed_b_floats(g.in_channel, g.out_channel));
   p.zeros = Align(g.in_channel);
   // Room for the block before balancing: it grows with the batch, so a smaller last batch always fits.
@@ -290,11 +282,11 @@ void ForwardTiles(const ConvGeometry& g, int batch, const float* x, const float*
     const int64_t lines = p.packed / 16;
     TransformWeight<M>(taps, p.packed, lines * thread / threads * 16, lines * (thread + 1) / threads * 16, u);
 #pragma omp barrier
-    const Products v(own + thread * (p.v + p.m), p.block, g.in_channel);
-    const Products m(v.data + p.v, p.block, g.out_channel);
-    const int64_t end = p.tiles * (thread + 1) / threads;
-    for (int64_t first = p.tiles * thread / threads; first < end; first += p.block) {
-      const int64_t count = std::min(p.block, end - first);
+    const Products v(own + thread * (p.v + p.m), p.room, g.in_channel);
+    const Products m(v.data + p.v, p.room, g.out_channel);
+    for (int64_t block = thread; block < p.blocks; block += threads) {
+      const int64_t first = p.tiles * block / p.blocks, count = p.tiles * (block + 1) / p.blocks - first;
+      if (count == 0) continue;
       for (int64_t i = 0; i < count; ++i) TransformInput<M>(t, x, zeros, first + i, i, v);
       Gemm call = BlockGemm(g, count);
       for (int product = 0; product < kProducts; ++product) {
@@ -382,8 +374,10 @@ void WeightGradientTiles(const ConvGeometry& g, int batch, const float* x, const
       }
 #pragma omp barrier
     }
-    TransformWeightGradient<M>(du.data, du.distance, size, size * thread / threads, size * (thread + 1) / threads,
-                               dweight);
+    // Whole lines of 16: where a vector ends must not depend on the number of threads.
+    const int64_t lines = (size + 15) / 16;
+    TransformWeightGradient<M>(du.data, du.distance, size, lines * thread / threads * 16,
+                               std::min(size, lines * (thread + 1) / threads * 16), dweight);
   }
 }
 

@@ -122,6 +122,60 @@ TEST_P(ConvOnIsa, WinogradAndTheAutomaticChoiceMatchTheReference) {
     }
 }
 
+// Odd numbers of threads cut the work in other places than one or two do.
+TEST_P(ConvOnIsa, ThreadsGiveTheSameNumbers) {
+  for (const Case& c : {Case{8, 8, 32, 3, 3, 1, 1, 48, true, 16}, Case{9, 7, 19, 3, 3, 1, 1, 23, true, 20},
+                        Case{9, 9, 20, 3, 3, 2, 2, 24, true, 5}, Case{2, 2, 40, 3, 3, 1, 1, 33, true, 70}})
+    for (const ConvPath path : {ConvPath::kAuto, ConvPath::kFused, ConvPath::kExplicit, ConvPath::kWinograd}) {
+      const ConvGeometry g = geometry(c);
+      const auto x = random_floats(c.batch * g.in_size(), 1), dy = random_floats(c.batch * g.out_size(), 2);
+      const auto weight = random_floats(size_t(g.patch()) * c.cout, 3);
+      std::vector<float> first;
+      for (const int threads : {1, 2, 3, 5, 7, 12}) {
+        const size_t bytes = std::max(conv2d_workspace_bytes(g, c.batch, path, threads),
+                                      conv2d_backward_workspace_bytes(g, c.batch, path, threads));
+        std::unique_ptr<std::byte, decltype(&std::free)> block(
+            static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 127) / 64 * 64)), &std::free);
+        const Workspace ws{block.get(), bytes, threads};
+        std::vector<float> all(dy.size() + x.size() + weight.size());
+        float *y = all.data(), *dx = y + dy.size(), *dw = dx + x.size();
+        conv2d_forward(g, c.batch, x.data(), weight.data(), nullptr, nullptr, Activation::kNone, y, path, ws);
+        conv2d_backward_data(g, c.batch, dy.data(), weight.data(), dx, path, ws);
+        conv2d_backward_weight(g, c.batch, x.data(), dy.data(), dw, nullptr, path, ws);
+        if (threads == 1) first = all;
+        EXPECT_EQ(std::memcmp(first.data(), all.data(), all.size() * sizeof(float)), 0)
+            << c.h << "x" << c.w << " path " << static_cast<int>(path) << ", " << threads << " threads";
+      }
+    }
+}
+
+// A parallel region inside another gets one thread, whatever it asks for; so does one under OMP_THREAD_LIMIT.
+TEST_P(ConvOnIsa, FewerThreadsThanAskedForDoAllTheWork) {
+#pragma omp parallel num_threads(2)
+#pragma omp single
+  for (const ConvPath path : {ConvPath::kFused, ConvPath::kExplicit, ConvPath::kWinograd}) {
+    check({8, 8, 32, 3, 3, 1, 1, 48, true, 16}, path, 4);
+    check({2, 2, 40, 3, 3, 1, 1, 700, true, 3}, path, 5);
+  }
+}
+
+TEST_P(ConvOnIsa, ReluKeepsANan) {
+  const Case c{8, 8, 16, 3, 3, 1, 1, 17, true, 16};
+  const ConvGeometry g = geometry(c);
+  const auto weight = random_floats(size_t(g.patch()) * c.cout, 3);
+  auto x = random_floats(c.batch * g.in_size(), 1);
+  x[5] = std::numeric_limits<float>::quiet_NaN();
+  for (const ConvPath path : {ConvPath::kFused, ConvPath::kWinograd}) {
+    const size_t bytes = conv2d_workspace_bytes(g, c.batch, path, 1);
+    std::unique_ptr<std::byte, decltype(&std::free)> block(
+        static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 127) / 64 * 64)), &std::free);
+    std::vector<float> y(c.batch * g.out_size());
+    conv2d_forward(g, c.batch, x.data(), weight.data(), nullptr, nullptr, Activation::kRelu, y.data(), path,
+                   {block.get(), bytes, 1});
+    for (int j = 0; j < c.cout; ++j) EXPECT_TRUE(std::isnan(y[j])) << "channel " << j;  // full vectors and the edge
+  }
+}
+
 // A Network plans for a full batch; the last one of an epoch is smaller.
 TEST_P(ConvOnIsa, WorkspaceIsEnoughForEverySmallerBatch) {
   for (const Case& c : {Case{8, 8, 40, 3, 3, 1, 1, 48, true, 0}, Case{2, 2, 64, 3, 3, 1, 1, 32, true, 0},
