@@ -1,9 +1,10 @@
 // The native GEMM provider: blocking, packing order and threads. Compiled once per target; gemm.cc calls the exports.
 //
-// For each block of columns (nc) and of K (kc): all threads pack B's block into column panels that stay in L2, then
-// each thread walks down its rows of A, one tile at a time: the tile's rows (14 KB) stay in L1 while all panels of B
-// pass. A matrix is read where it lies; image patches and transposed operands are packed, one tile of rows at a time.
-// The tiles of a thread are its own, and K is never split between threads: the result does not depend on their number.
+// For each block of columns (nc) and of K (kc): all threads pack B's block into column panels, then each thread goes
+// through its rows of A. If B's block fits into L2, each tile's rows stay in L1 while all panels of B pass; else each
+// panel stays in L1 while a block of rows passes. A matrix is read where it lies; image patches, transposed operands
+// and rows that would share a cache set are copied, one tile of rows at a time. The tiles of a thread are its own, and
+// K is never split between threads: the result does not depend on their number.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/gemm_native.cc"
 #include <hwy/foreach_target.h>  // must come before highway.h
@@ -25,6 +26,8 @@ namespace {
 constexpr int64_t kBlockK = 384;
 // Up to so many rows, B is read where it lies: the copy costs more than strided rows do.
 constexpr int64_t kDirectRows = 256;
+// B packed at a time, where it does not fit into L2 beside A: 6 MB with kBlockK.
+constexpr int64_t kBlockColumns = 4096;
 // Low tiles read packed rows faster than rows in place (4 rows: 116 against 103 GFLOP/s); worth it for wide B.
 constexpr int64_t kPackedRows = 64;
 // Rows of A this far apart fall into one L1 set and push each other out: they are packed where B has many panels.
@@ -32,6 +35,8 @@ constexpr int64_t kAliasFloats = 1024;
 // How far ahead a packed panel of B is fetched: floats x rows of the tile, since low tiles eat B faster.
 constexpr int64_t kFetchAhead = 512 * 14;
 constexpr int64_t kForkFlops = 1 << 19;  // below, waking the other threads costs more than it saves
+
+constexpr int64_t kBlockTiles = (kDirectRows + kTileRows - 1) / kTileRows;  // of rows that stay in L2: 384 KB of A
 
 int64_t RoundUp(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 int64_t CeilDiv(int64_t x, int64_t by) { return (x + by - 1) / by; }
@@ -71,7 +76,10 @@ Plan MakePlan(const Gemm& g, int threads) {
   p.kc = CeilDiv(g.k, CeilDiv(g.k, kBlockK));
   const auto l2_floats = static_cast<int64_t>(core::cpu_info().l2_bytes / sizeof(float));
   const int64_t fit = std::max<int64_t>(1, l2_floats / 2 / p.kc / kTileColumns) * kTileColumns;
-  p.nc = RoundUp(CeilDiv(g.n, CeilDiv(g.n, fit)), kTileColumns);
+  // B stays in L2 while all rows pass by it; where it is too wide for that, or read in place, each of its panels comes
+  // by once while a block of rows stays in L2.
+  p.panels_outside = g.n > fit || (p.source != SourceB::kPack && g.m <= kDirectRows);
+  p.nc = std::min(RoundUp(g.n, kTileColumns), kBlockColumns);
   const bool aliased = g.n > 2 * kTileColumns && g.a.ld % kAliasFloats == 0;
   const bool low = g.m <= kPackedRows && g.n > 2 * kTileColumns;
   p.source_a = g.a.transposed           ? SourceA::kPack
@@ -80,12 +88,11 @@ Plan MakePlan(const Gemm& g, int threads) {
                : aliased                ? SourceA::kCopyRows
                                         : SourceA::kInPlace;
   p.lda = p.source_a == SourceA::kCopyRows ? RoundUp(p.kc, 16) + 16 : g.a.ld;
-  p.panels_outside = p.source != SourceB::kPack && g.m <= kDirectRows;
   p.packed_b = p.source == SourceB::kPack ? p.kc * p.nc + kPanelSlack : 0;
   p.tile_floats = p.source_a == SourceA::kInPlace    ? 0
                   : p.source_a == SourceA::kCopyRows ? kTileRows * p.lda
                                                      : kTileRows * p.kc + kPanelSlack;
-  p.packed_a = p.tile_floats * (p.panels_outside ? row_tiles : 1);
+  p.packed_a = p.tile_floats * (p.panels_outside ? std::min(row_tiles, kBlockTiles) : 1);
   const bool runs = g.a.patches != nullptr && g.a.transposed;
   p.run = runs ? int64_t{g.a.patches->kernel_w} * g.a.patches->in_channel : 0;
   p.tail = p.source == SourceB::kDirect && g.n % kLanes != 0 ? p.kc * kTileColumns + kPanelSlack : 0;
@@ -146,7 +153,9 @@ class Multiply {
         }
         const Block block{first, p_.split_rows ? first : share_begin, p_.split_rows ? first + in_block : share_end, k0,
                           count};
-        Rows(tile_begin, tile_end, block, own);
+        const int64_t tiles = p_.panels_outside ? kBlockTiles : tile_end - tile_begin;
+        for (int64_t tile = tile_begin; tile < tile_end; tile += tiles)
+          Rows(tile, std::min(tile_end, tile + tiles), block, own);
         if (p_.source == SourceB::kPack) Barrier();
       }
     }
@@ -169,7 +178,7 @@ class Multiply {
     const float* data;
     int64_t ld;
   };
-  PanelB FindPanel(int64_t panel, const Columns& c, const Block& block, float* tail) const {
+  PanelB FindPanel(int64_t panel, const Columns& c, const Block& block, const float* tail) const {
     const int64_t width = c.vectors * kLanes;
     if (p_.source == SourceB::kPrepacked) return {g_.packed_b + panel * kTileColumns * g_.k + block.k0 * width, width};
     if (p_.source == SourceB::kPack)
@@ -178,10 +187,14 @@ class Multiply {
     return {tail, width};  // the ragged last columns must not be read past their end
   }
 
+  struct TileRange {
+    int64_t begin;
+    int count;
+  };
+
   // Puts the rows of A that a tile multiplies into `to`, unless they are read in place.
-  void TileRows(int64_t tile, const Block& block, float* scratch, float* to) const {
+  void TileRows(const TileRange& rows, const Block& block, float* scratch, float* to) const {
     const Operand& a = g_.a;
-    const TileRange rows = Range(tile);
     if (p_.source_a == SourceA::kInPlace) return;
     if (p_.source_a == SourceA::kCopyRows && a.patches != nullptr) {
       CopyPatches(*a.patches, a.data, rows.begin, rows.count, block.k0, block.count, p_.lda, to);
@@ -207,45 +220,43 @@ class Multiply {
     }
     if (p_.panels_outside) {
       for (int64_t tile = tile_begin; tile < tile_end; ++tile)
-        TileRows(tile, block, scratch, own + (tile - tile_begin) * p_.tile_floats);
+        TileRows(Range(tile), block, scratch, own + (tile - tile_begin) * p_.tile_floats);
       for (int64_t panel = block.panel_begin; panel < block.panel_end; ++panel)
         for (int64_t tile = tile_begin; tile < tile_end; ++tile)
-          MultiplyTile(tile, panel, tile_end, block, own + (tile - tile_begin) * p_.tile_floats, tail);
+          MultiplyTile(Range(tile), tile + 1 < tile_end, panel, block, own + (tile - tile_begin) * p_.tile_floats,
+                       tail);
       return;
     }
     for (int64_t tile = tile_begin; tile < tile_end; ++tile) {
-      TileRows(tile, block, scratch, own);
+      const TileRange rows = Range(tile);
+      TileRows(rows, block, scratch, own);
       for (int64_t panel = block.panel_begin; panel < block.panel_end; ++panel)
-        MultiplyTile(tile, panel, tile_end, block, own, tail);
+        MultiplyTile(rows, tile + 1 < tile_end, panel, block, own, tail);
     }
   }
 
-  struct TileRange {
-    int64_t begin;
-    int count;
-  };
   TileRange Range(int64_t tile) const {
     const int64_t tiles = CeilDiv(g_.m, kTileRows), begin = g_.m * tile / tiles;
     return {begin, static_cast<int>(g_.m * (tile + 1) / tiles - begin)};
   }
 
-  // `copy`: the tile's rows as TileRows left them.
-  void MultiplyTile(int64_t tile, int64_t panel, int64_t tile_end, const Block& block, const float* copy,
-                    float* tail) const {
-    const TileRange rows = Range(tile);
+  // `copy`: the tile's rows as TileRows left them. `more`: this thread has a next tile, whose rows are fetched
+  // meanwhile.
+  void MultiplyTile(const TileRange& rows, bool more, int64_t panel, const Block& block, const float* copy,
+                    const float* tail) const {
     const bool in_place = p_.source_a == SourceA::kInPlace;
     const float* const a = in_place ? g_.a.data + rows.begin * g_.a.ld + block.k0 : copy;
     const bool last = block.k0 + block.count == g_.k;
     const Columns c = PanelColumns(g_.n, panel);
     const PanelB b = FindPanel(panel, c, block, tail);
-    const bool fetch_a = in_place && panel == block.panel_begin && tile + 1 < tile_end;
+    const bool fetch_a = more && panel == block.panel_begin && !g_.a.transposed && g_.a.patches == nullptr;
     const WriteBack out{g_.c + rows.begin * g_.ldc + c.begin,
                         g_.ldc,
                         c.count,
                         g_.accumulate || block.k0 > 0,
                         last && g_.bias != nullptr ? g_.bias + c.begin : nullptr,
                         last && g_.activation == Activation::kRelu,
-                        fetch_a ? a + rows.count * g_.a.ld : nullptr,
+                        fetch_a ? g_.a.data + (rows.begin + rows.count) * g_.a.ld + block.k0 : nullptr,
                         g_.a.ld,
                         p_.source == SourceB::kDirect ? kTileColumns : kFetchAhead / rows.count};
     GetTile(rows.count, c.vectors, p_.source_a != SourceA::kPack)(block.count, a, p_.lda, b.data, b.ld, out);
@@ -260,7 +271,6 @@ class Multiply {
 // Enough for every smaller m and k too: the last batch of an epoch is not full, and its plan may differ.
 size_t WorkspaceBytes(const Gemm& g, int threads) {
   if (g.m <= 0 || g.n <= 0 || g.k <= 0) return 0;
-  const auto l2_floats = static_cast<int64_t>(core::cpu_info().l2_bytes / sizeof(float));
   size_t most = 0;
   for (const int64_t m : {g.m, std::min(g.m, kDirectRows), std::min(g.m, kPackedRows)}) {
     Gemm smaller = g;
@@ -268,9 +278,6 @@ size_t WorkspaceBytes(const Gemm& g, int threads) {
     smaller.k = std::min(g.k, kBlockK);  // the deepest block that any smaller k can have
     Plan p = MakePlan(smaller, threads);
     p.threads = threads;
-    if (p.packed_b > 0)
-      p.packed_b =
-          kPanelSlack + std::min(p.kc * RoundUp(g.n, kTileColumns), std::max(l2_floats / 2, p.kc * kTileColumns));
     most = std::max(most, PlanBytes(p));
   }
   return most;

@@ -68,7 +68,7 @@ HWY_INLINE void TransposeRows(const float* const* HWY_RESTRICT row, int rows, in
     for (int r = 0; r < rows; ++r) panel[k * P + r] = row[r][k];
 }
 
-constexpr int64_t kRowsAhead = 16;  // strided rows escape the hardware's prefetcher
+constexpr int64_t kRowsAhead = 48;  // strided rows escape the hardware's prefetcher
 
 // Copies `count` rows of `width` <= P floats, `ld` apart, and pads with zeros to P.
 template <int P>
