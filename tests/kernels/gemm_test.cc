@@ -1,14 +1,12 @@
 // GEMM on every target of the machine against the naive twin: around the tile's edges, all operand forms.
 #include "kernels/gemm.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <limits>
 #include <memory>
 
-#include "core/error.h"
 #include "kernels/isa.h"
 #include "tests/kernels/random_data.h"
 #include "tests/reference/gemm.h"
@@ -195,21 +193,6 @@ TEST_P(GemmOnIsa, EmptyEdges) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, GemmOnIsa, ::testing::ValuesIn(available_isas()), [](const auto& i) { return i.param; });
-
-TEST(Isa, ForcingTakesAndUnknownNamesAreRefused) {
-  for (const std::string& name : available_isas()) {
-    set_isa(name);
-    EXPECT_EQ(isa(), name);
-  }
-  EXPECT_THROW(set_isa("avx1024"), core::Error);
-  try {
-    set_isa("neonx");
-  } catch (const core::Error& e) {
-    EXPECT_THAT(e.what(), ::testing::HasSubstr("this machine has: "));
-  }
-  set_isa("auto");
-  EXPECT_EQ(isa(), available_isas().front());
-}
 
 #ifdef FDI_HAVE_OPENBLAS
 TEST(OpenBlas, GivesTheNativeProvidersNumbers) {
