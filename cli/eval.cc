@@ -1,5 +1,6 @@
 // `fastdeepiot eval`: how good a trained model is on labelled images, class by class.
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -39,6 +40,9 @@ void eval(const EvalFlags& flags) {
   LoaderSource source(images, facts.normalization, options);
   core::Progress progress;
   const nn::Evaluation e = nn::evaluate(model.spec, model.parameters, flags.batch, source, &progress);
+  if (!std::isfinite(e.loss))
+    core::fail("{}: the loss on {} is {}: its weights are ruined; train again with a lower --lr", flags.model,
+               images->source(), e.loss);
   progress.finish(fmt::format("evaluated {} on {}", flags.model, images->source()));
   print(flags.common, fmt::format("{}\naccuracy {:.2f}%, loss {:.4f}, {} images\n", class_table(e, images->classes()),
                                   100 * e.accuracy(), e.loss, e.examples));

@@ -1,5 +1,6 @@
 // `fastdeepiot train`: from a network and labelled images to a model file, with a checkpoint after every epoch.
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -164,11 +165,16 @@ void train(const CLI::App& command, const TrainFlags& flags) {
     options.progress = &progress;
     nn::Trainer(state, options).run(source, validation ? &*validation : nullptr);
   }
-  nn::save_model(run.model(), state.spec, state.parameters, state.about);
 
   LoaderSource test(images.test, normalization, loader_options(state.config, false));
   core::Progress progress;
   const nn::Evaluation e = nn::evaluate(state.spec, state.parameters, state.config.batch, test, &progress);
+  if (!std::isfinite(e.loss))
+    core::fail(
+        "the loss on {} is {} after step {} (epoch {} of training ended with {:.4f}): the last updates ruined the "
+        "weights, no model was written; lower --lr and start a new run in another folder",
+        images.test->source(), e.loss, state.optimizer.steps(), state.history.size(), state.history.back().loss);
+  nn::save_model(run.model(), state.spec, state.parameters, state.about);
   progress.finish(fmt::format("evaluated on {}", images.test->source()));
   print(flags.common, fmt::format("test accuracy {:.2f}%, loss {:.4f}, {} images\nmodel: {}\n", 100 * e.accuracy(),
                                   e.loss, e.examples, run.model()));

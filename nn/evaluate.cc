@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "nn/fuse.h"
 #include "nn/loss.h"
@@ -40,7 +41,8 @@ Evaluation evaluate(const NetworkSpec& spec, const Parameters& parameters, int b
       progress->update(fmt::format("evaluating {}/{}  accuracy {:.2f}%", result.examples, source.examples(),
                                    100 * result.accuracy()));
   }
-  result.loss = result.examples > 0 ? loss_sum / static_cast<double>(result.examples) : 0;
+  // The loss is never below 0; abs takes the sign off a NaN, which nobody wants to read.
+  result.loss = result.examples > 0 ? std::abs(loss_sum) / static_cast<double>(result.examples) : 0;
   return result;
 }
 

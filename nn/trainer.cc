@@ -91,7 +91,7 @@ EpochRecord Trainer::run_epoch(BatchSource& train) {
     const LossResult result = loss.evaluate(logits, batch.labels, gradient.data());
     if (!std::isfinite(result.loss))
       core::fail("epoch {}, step {}: the loss became {} at learning rate {:.3g}; {}lower --lr", record.epoch, step + 1,
-                 result.loss, rates.lr,
+                 std::abs(result.loss), rates.lr,
                  options_.checkpoint.empty()
                      ? ""
                      : fmt::format("{} still holds epoch {}; ", options_.checkpoint, record.epoch - 1));

@@ -4,9 +4,11 @@
 #include <time.h>
 
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/rng.h"
+#include "nn/model_file.h"
 #include "tests/cli/program.h"
 
 namespace fdi::cli {
@@ -157,6 +159,19 @@ TEST_F(Train, BadRequestsLeaveNothingBehind) {
   core::write_file_atomically(path("wrong.json"), R"({"name": "x", "input": [8, 8, 3], "layers": [)");
   refused({"train", "--spec", "wrong.json", "--data", kData, "--out", "run"}, "wrong.json");
   EXPECT_FALSE(fs::exists(path("run")));
+}
+
+// Nobody looks at the weights after the last step but the evaluation.
+TEST_F(Train, RuinedWeightsAreNoSuccess) {
+  refused({"train", "--zoo", "lenet", "--data", kData, "--limit", "32", "--batch", "32", "--epochs", "1", "--lr",
+           "1e25", "--schedule", "constant", "--out", "run"},
+          " is nan after step 1 (epoch 1 of training ended with ");
+  EXPECT_FALSE(fs::exists(path("run/model.safetensors")));
+  ASSERT_EQ(run(tiny("good")).status, 0);
+  nn::Model model = nn::load_model(path("good/model.safetensors"));
+  for (float& v : model.parameters.all()) v = -std::numeric_limits<float>::quiet_NaN();
+  nn::save_model(path("bad.safetensors"), model.spec, model.parameters, model.metadata);
+  refused({"eval", "--model", "bad.safetensors", "--data", kData}, "bad.safetensors: the loss on ");
 }
 
 TEST_F(Train, LimitTakesImagesOfEveryClass) {
