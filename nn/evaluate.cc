@@ -32,8 +32,9 @@ Evaluation evaluate(const NetworkSpec& spec, const Parameters& parameters, int b
     result.correct += r.correct;
     result.examples += b.size;
     for (int i = 0; i < b.size; ++i) {
-      const float* row = logits.data + int64_t{i} * result.classes;
-      const auto predicted = std::max_element(row, row + result.classes) - row;
+      const int predicted =
+          predicted_class({logits.data + int64_t{i} * result.classes, static_cast<size_t>(result.classes)});
+      if (predicted < 0) continue;
       ++result.confusion[static_cast<size_t>(b.labels[i]) * static_cast<size_t>(result.classes) +
                          static_cast<size_t>(predicted)];
     }

@@ -13,7 +13,7 @@ struct Evaluation {
   int64_t examples = 0, correct = 0;
   double loss = 0;  // mean cross-entropy
   int classes = 0;
-  std::vector<int64_t> confusion;  // (true class, predicted class)
+  std::vector<int64_t> confusion;  // (true class, predicted class); not in it: examples whose outputs are all NaN
   double accuracy() const { return examples > 0 ? static_cast<double>(correct) / static_cast<double>(examples) : 0; }
   int64_t count(int truth, int predicted) const {
     return confusion[static_cast<size_t>(truth) * static_cast<size_t>(classes) + static_cast<size_t>(predicted)];

@@ -20,6 +20,13 @@ int rank_of(const float* x, int classes, int label) {
 
 }  // namespace
 
+int predicted_class(std::span<const float> logits) {
+  int best = -1;
+  for (int c = 0; c < static_cast<int>(logits.size()); ++c)
+    if (best < 0 ? logits[c] == logits[c] : logits[c] > logits[best]) best = c;
+  return best;
+}
+
 SoftmaxLoss::SoftmaxLoss(int max_batch, int classes) : classes_(classes), losses_(static_cast<size_t>(max_batch)) {}
 
 LossResult SoftmaxLoss::evaluate(core::Tensor logits, std::span<const int> labels, float* dlogits) {

@@ -14,6 +14,9 @@ struct LossResult {
   int correct_top5 = 0;  // the label is among the five largest
 };
 
+// The class with the largest logit, the first of equal ones; a NaN is never it. -1 where all are NaN.
+int predicted_class(std::span<const float> logits);
+
 class SoftmaxLoss {
  public:
   SoftmaxLoss(int max_batch, int classes);

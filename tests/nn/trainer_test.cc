@@ -87,6 +87,26 @@ TEST(Trainer, EvaluationDoesNotDependOnTheBatch) {
   EXPECT_NEAR(a.loss, b.loss, 1e-5);
 }
 
+TEST(Trainer, TheDiagonalOfTheConfusionIsWhatWasCorrect) {
+  const NetworkSpec spec = small_network();
+  TrainState state(spec, small_config());
+  ArraySource test = other_source(spec);
+  const Tensor bias = state.parameters.tensor(*state.parameters.find("fc3.bias"));
+  const auto expect_diagonal = [&](int64_t counted) {
+    const Evaluation e = evaluate(spec, state.parameters, kBatch, test);
+    int64_t all = 0, diagonal = 0;
+    for (int t = 0; t < kClasses; ++t)
+      for (int p = 0; p < kClasses; ++p) all += e.count(t, p), diagonal += t == p ? e.count(t, p) : 0;
+    EXPECT_EQ(diagonal, e.correct);
+    EXPECT_EQ(all, counted);
+    EXPECT_FALSE(std::signbit(e.loss));
+  };
+  bias.data[0] = -NAN;  // class 0 is never the answer
+  expect_diagonal(100);
+  std::fill_n(bias.data, kClasses, -NAN);
+  expect_diagonal(0);
+}
+
 TEST(Trainer, BestEpochIsKeptAndPatienceEndsTheRun) {
   const NetworkSpec spec = small_network();
   TrainConfig config = small_config();
