@@ -2,6 +2,7 @@
 #include "nn/train_config.h"
 
 #include <cmath>
+#include <limits>
 
 #include "core/error.h"
 
@@ -63,6 +64,11 @@ nlohmann::json record_to_json(const EpochRecord& r) {
   return json;
 }
 
+// JSON has no NaN and writes null for it: the validation loss of an epoch may be one, and the run goes on.
+static double number_or_nan(const nlohmann::json& value) {
+  return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
+}
+
 EpochRecord record_from_json(const nlohmann::json& json) {
   EpochRecord r;
   r.epoch = json.at("epoch");
@@ -72,7 +78,7 @@ EpochRecord record_from_json(const nlohmann::json& json) {
   r.seconds = json.at("seconds");
   r.images_per_s = json.at("images_per_s");
   if (json.contains("validation_accuracy")) {
-    r.validation_loss = json.at("validation_loss");
+    r.validation_loss = number_or_nan(json.at("validation_loss"));
     r.validation_accuracy = json.at("validation_accuracy").get<double>();
   }
   return r;

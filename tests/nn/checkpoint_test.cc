@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 
@@ -113,6 +114,17 @@ TEST_F(Checkpoint, HoldsEverything) {
   EXPECT_EQ(back.about, state.about);
   EXPECT_EQ(back.history.size(), 1U);
   EXPECT_GT(back.optimizer.steps(), 0);
+}
+
+// Running statistics may be ruined by a step whose own loss was still a number.
+TEST_F(Checkpoint, AValidationLossThatIsNoNumberCanBeReadBack) {
+  TrainState state(small_network(), config());
+  train(state, true, 2);
+  state.history[1].validation_loss = NAN;
+  save_checkpoint(path(), state);
+  const TrainState back = load_checkpoint(path());
+  EXPECT_EQ(back.history[0].validation_loss, state.history[0].validation_loss);
+  EXPECT_TRUE(std::isnan(back.history[1].validation_loss));
 }
 
 TEST_F(Checkpoint, FailedWriteLeavesThePreviousOne) {
