@@ -33,6 +33,12 @@ HWY_BEFORE_NAMESPACE();
 namespace fdi::kernels {
 namespace HWY_NAMESPACE {
 
+// max(best, v), but NaN wherever one of them is: hn::Max answers by order and target.
+template <class V>
+HWY_INLINE V larger_or_nan(V best, V v) {
+  return hn::IfThenElse(hn::Or(hn::Gt(v, best), hn::IsNaN(v)), v, best);
+}
+
 // One row of output pixels of one image.
 void max_pool_row(const ConvGeometry& g, int oy, const float* image, float* y) {
   const int64_t pixel = g.in_channel, line = pixel * g.in_w;
@@ -42,7 +48,7 @@ void max_pool_row(const ConvGeometry& g, int oy, const float* image, float* y) {
     for_lanes(pixel, [&](auto d, int64_t c) HWY_ATTR {
       auto best = hn::LoadU(d, first + c);
       for (int i = w.y0; i < w.y1; ++i)
-        for (int j = w.x0; j < w.x1; ++j) best = hn::Max(best, hn::LoadU(d, image + i * line + j * pixel + c));
+        for (int j = w.x0; j < w.x1; ++j) best = larger_or_nan(best, hn::LoadU(d, image + i * line + j * pixel + c));
       hn::StoreU(best, d, y + c);
     });
   }

@@ -64,6 +64,23 @@ TEST_P(Pool, AgreesWithTheNaiveTwin) {
   }
 }
 
+TEST_P(Pool, AMaximumOverNanIsNanWhereverItStands) {
+  for (int channel : {1, 3, 16, 37}) {
+    const ConvGeometry g = geometry({4, 6, 2, 2, 2, 2, 0, 0, 2, 3}, channel);
+    for (int row = 0; row < g.in_h; ++row)
+      for (int column = 0; column < g.in_w; ++column) {
+        auto x = random_floats(static_cast<size_t>(g.in_size()), 6);
+        std::vector<float> y(static_cast<size_t>(g.out_size()));
+        for (int c = 0; c < channel; ++c) x[(row * g.in_w + column) * channel + c] = NAN;
+        max_pool_forward(g, 1, x.data(), y.data(), 1);
+        for (int o = 0; o < g.out_h * g.out_w; ++o)
+          for (int c = 0; c < channel; ++c)
+            ASSERT_EQ(std::isnan(y[o * channel + c]), o == row / 2 * g.out_w + column / 2)
+                << "NaN at " << row << ", " << column << ", channel " << c << ", output " << o;
+      }
+  }
+}
+
 TEST_P(Pool, ManyImagesOnTwoThreadsGiveTheSameBits) {
   const ConvGeometry g = geometry({16, 16, 3, 3, 2, 2, 0, 0, 8, 8}, 33);
   const int batch = 9;
