@@ -13,14 +13,7 @@ nn::NetworkSpec choose_network(const std::string& zoo, const std::string& spec, 
                                int classes) {
   if (!zoo.empty()) return nn::make_zoo(zoo, {.width = width, .classes = classes, .input = image});
   constexpr size_t kMaxBytes = 64 << 20;
-  const std::string text = core::read_file(spec, kMaxBytes);
-  nlohmann::json json;
-  try {
-    json = nlohmann::json::parse(text);
-  } catch (const nlohmann::json::parse_error& e) {
-    core::fail("{}: is not JSON: byte {}; see README.md for the form of a network", spec, e.byte);
-  }
-  return nn::spec_from_json(json, spec);
+  return nn::spec_from_json(nn::parse_json(core::read_file(spec, kMaxBytes), spec), spec);
 }
 
 void check_outputs(const nn::NetworkSpec& spec, int classes) {

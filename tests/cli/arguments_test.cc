@@ -56,6 +56,11 @@ TEST_F(Arguments, MistakesNameTheRemedy) {
   refused({"info", "--zoo", "lenet", "--isa", "avx1024"}, "avx1024");
   refused({"info", "--zoo", "lenet", "--gemm", "mkl"}, "--gemm mkl: wanted native or openblas");
   refused({"info"}, "--zoo");
+  core::write_file_atomically(path("huge.json"), R"({"name": "x", "input": [8], "layers": [
+    {"op": "dropout", "name": "d", "inputs": ["input"], "rate": 1e999}]})");
+  refused({"info", "--spec", "huge.json"}, "huge.json: not JSON: a number is out of range");
+  core::write_file_atomically(path("cut.json"), R"({"name": )");
+  refused({"info", "--spec", "cut.json"}, "cut.json: byte ");
   refused({"info", "--model", "nowhere.safetensors"}, "nowhere.safetensors");
   refused({"eval", "--model", "nowhere.safetensors", "--data", "synthetic"}, "nowhere.safetensors");
   refused({"data", "info", "--data", "nowhere"}, "nowhere");
