@@ -95,11 +95,13 @@ nn::TrainState prepare(const CLI::App& command, const TrainFlags& flags, const R
   if (flags.resume) {
     nn::TrainState state = nn::load_checkpoint(run.checkpoint());
     const nn::TrainConfig config = apply_flags(command, flags, state.config);
+    nn::check_resumable(run.checkpoint(), state, state.spec, config);  // said before the images are read
     images = open_images(config);
     const auto classes = static_cast<int>(images.train->classes().size());
-    const bool named = !flags.zoo.empty() || !flags.spec.empty();
-    const nn::NetworkSpec spec =
-        named ? choose_network(flags.zoo, flags.spec, flags.width, images.train->image_shape(), classes) : state.spec;
+    const bool named = !flags.zoo.empty() || !flags.spec.empty();  // --width alone: a difference of the configs
+    const nn::NetworkSpec spec = named ? choose_network(flags.zoo, flags.spec, config.data.value("width", flags.width),
+                                                        images.train->image_shape(), classes)
+                                       : state.spec;
     nn::check_resumable(run.checkpoint(), state, spec, config);
     check_fit(*images.train, image_facts(state.about, run.checkpoint()), state.spec.input, run.checkpoint());
     return state;

@@ -81,6 +81,8 @@ nn::TrainConfig apply_flags(const CLI::App& command, const TrainFlags& f, nn::Tr
   if (f.augment != "on" && f.augment != "off") core::fail("--augment {}: wanted on or off", f.augment);
   if (!(f.validation >= 0 && f.validation < 1)) core::fail("--validation {}: wanted 0 <= fraction < 1", f.validation);
   if (f.limit < 0) core::fail("--limit {}: wanted 0 (all) or more", f.limit);
+  set("--zoo", "zoo", f.zoo);
+  set("--width", "width", f.width);
   set("--data", "name", f.data);
   set("--augment", "augment", f.augment == "on");
   set("--validation", "validation", f.validation);

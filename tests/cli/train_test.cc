@@ -112,10 +112,20 @@ TEST_F(Train, ARunIsNeverOverwrittenAndResumesOnlyAsItWas) {
   refused({"train", "--out", "run", "--resume", "--seed", "9"}, "cannot resume: seed is 9, was 1");
   refused({"train", "--out", "run", "--resume", "--augment", "off"}, "data.augment is false, was true");
   refused({"train", "--out", "run", "--resume", "--zoo", "lenet", "--width", "2"}, "cannot resume");
+  refused({"train", "--out", "run", "--resume", "--width", "2"}, "cannot resume: data.width is 2.0, was 1.0");
+  refused({"train", "--out", "run", "--resume", "--zoo", "vgg16"},
+          "cannot resume: data.zoo is \"vgg16\", was \"lenet\"");
   EXPECT_EQ(core::read_file(path("run/model.safetensors")), model);
   const Result r = run({"train", "--out", "run", "--resume"});
   EXPECT_EQ(r.status, 0) << r.err;
   EXPECT_EQ(core::read_file(path("run/model.safetensors")), model);
+}
+
+TEST_F(Train, AResumedZooNetworkKeepsItsWidth) {
+  ASSERT_EQ(run(tiny("run", {"--width", "0.5"})).status, 0);
+  const Result r = run(tiny("run", {"--resume"}));  // --zoo lenet, no --width
+  EXPECT_EQ(r.status, 0) << r.err;
+  refused(tiny("run", {"--resume", "--width", "1"}), "cannot resume: data.width is 1.0, was 0.5");
 }
 
 TEST_F(Train, KilledAtAnyMomentItResumesToTheSameModel) {
