@@ -120,6 +120,7 @@ nn::TrainState prepare(const CLI::App& command, const TrainFlags& flags, const R
   check_fit(*images.train, facts, state.spec.input, "network " + state.spec.name);
   state.about = to_metadata(facts);
   state.about["isa"] = kernels::isa();
+  state.about["gemm"] = flags.common.gemm;
   return state;
 }
 
@@ -140,6 +141,7 @@ nlohmann::json to_json(const nn::TrainState& state, const nn::Evaluation& e) {
           {"images_per_s", seconds > 0 ? images / seconds : 0},
           {"threads", core::threads()},
           {"isa", kernels::isa()},
+          {"gemm", state.about.at("gemm")},
           {"trained_on", state.about.at("trained_on")},
           {"config", nn::config_to_json(state.config)},
           {"history", history}};
@@ -152,9 +154,10 @@ void train(const CLI::App& command, const TrainFlags& flags) {
   run.make();
   if (flags.resume) {
     fmt::print(stderr, "resuming after epoch {} of {}\n", state.history.size(), state.config.epochs);
-    if (state.about["isa"] != kernels::isa())
-      fmt::print(stderr, "warning: the run began on {}, this is {}: numbers will differ in their last digits\n",
-                 state.about["isa"], kernels::isa());
+    for (const auto& [key, now] : {std::pair("isa", kernels::isa()), std::pair("gemm", flags.common.gemm)})
+      if (state.about[key] != now)
+        fmt::print(stderr, "warning: the run began with --{0} {1}, this is --{0} {2}: last digits will differ\n", key,
+                   state.about[key], now);
   }
   const datasets::Normalization normalization = image_facts(state.about, run.checkpoint()).normalization;
   LoaderSource source(images.train, normalization, loader_options(state.config, true));

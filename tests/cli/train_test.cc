@@ -128,6 +128,17 @@ TEST_F(Train, AResumedZooNetworkKeepsItsWidth) {
   refused(tiny("run", {"--resume", "--width", "1"}), "cannot resume: data.width is 1.0, was 0.5");
 }
 
+TEST_F(Train, ResumingWithOtherArithmeticIsSaid) {
+  const Result whole = run(tiny("run", {"--isa", "scalar"}));
+  ASSERT_EQ(whole.status, 0) << whole.err;
+  const Result same = run(tiny("run", {"--resume", "--isa", "scalar"}));
+  EXPECT_EQ(same.err.find("warning"), std::string::npos) << same.err;
+  const Result r = run(tiny("run", {"--resume", "--isa", "scalar", "--gemm", "openblas"}));
+  if (r.status == 2 && r.err.find("OpenBLAS") != std::string::npos) GTEST_SKIP() << "built without OpenBLAS";
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.err, HasSubstr("warning: the run began with --gemm native, this is --gemm openblas"));
+}
+
 TEST_F(Train, KilledAtAnyMomentItResumesToTheSameModel) {
   ASSERT_EQ(run(tiny("straight")).status, 0);
   const std::string wanted = core::read_file(path("straight/model.safetensors"));
