@@ -49,7 +49,7 @@ OpInfo pool_info(Op op, const char* name) {
           .min_inputs = 1,
           .max_inputs = 1,
           .attributes = {"kernel", "stride", "padding"},
-          .required = {"kernel"},
+          .required = {"kernel", "stride"},  // other programs take the kernel for a missing stride, conv2d takes 1
           .output_shape = pool_shape,
           .parameters = [](const LayerSpec&, std::span<const Shape>) { return std::vector<ParameterSpec>{}; },
           .flops = pool_flops,

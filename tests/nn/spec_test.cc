@@ -133,6 +133,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"unknown_attribute", layer(R"({"op":"flatten","name":"a","inputs":["input"],"unit":1})"),
                 "[flatten a] unknown attribute \"unit\"; known: op, name, inputs"},
         Refusal{"attribute_missing", conv(R"("units":4)"), "[conv2d c1] the attribute \"kernel\" is missing"},
+        Refusal{"pool_stride", layer(R"({"op":"max_pool","name":"p","inputs":["input"],"kernel":2})"),
+                "[max_pool p] the attribute \"stride\" is missing"},
         Refusal{"negative_units", conv(R"("units":-4,"kernel":3)"),
                 "[conv2d c1] units: got -4, want an integer from 1 to 16777216"},
         Refusal{"units_past_int", conv(R"("units":4294967296,"kernel":3)"), "units: got 4294967296, want"},
