@@ -41,6 +41,9 @@ Window window(const LayerSpec& layer, const Shape& in) {
   if (a.padding == Padding::kValid && (g.in_h < a.kernel[0] || g.in_w < a.kernel[1]))
     core::fail("{} got {}, want at least {} x {} pixels for a kernel without padding; use \"same\" or a smaller kernel",
                describe(layer), core::to_string(in), a.kernel[0], a.kernel[1]);
+  if (int64_t{a.kernel[0]} * a.kernel[1] > kMaxElements)  // products of it and an output stay within 64 bits
+    core::fail("{} kernel: got {} x {}, want at most {} pixels", describe(layer), a.kernel[0], a.kernel[1],
+               kMaxElements);
   g.kernel_h = a.kernel[0];
   g.kernel_w = a.kernel[1];
   g.stride_h = a.stride[0];
