@@ -63,12 +63,23 @@ ScheduleConfig schedule_from_json(const nlohmann::json& json) {
 void check_schedule(const ScheduleConfig& c) {
   const bool known = c.kind == "constant" || c.kind == "step" || c.kind == "cosine" || c.kind == "one-cycle";
   if (!known) core::fail("schedule '{}': wanted constant, step, cosine or one-cycle", c.kind);
-  if (c.warm_up_epochs < 0) core::fail("schedule: warm_up_epochs is {}; wanted 0 or more", c.warm_up_epochs);
+  // NaN holds for no comparison, so each says what is right, not what is wrong.
+  const auto want = [](bool right, const char* name, double value, const char* wanted) {
+    if (!right) core::fail("schedule: {} is {}; wanted {}", name, value, wanted);
+  };
+  const auto positive = [&](const char* name, double value) {
+    want(value > 0 && std::isfinite(value), name, value, "more than 0");
+  };
+  want(c.warm_up_epochs >= 0 && std::isfinite(c.warm_up_epochs), "warm_up_epochs", c.warm_up_epochs, "0 or more");
   if (c.warm_up_epochs > 0 && c.kind == "one-cycle")
     core::fail("schedule one-cycle warms up by itself; leave warm_up_epochs at 0");
-  if (c.step_epochs <= 0) core::fail("schedule: step_epochs is {}; wanted more than 0", c.step_epochs);
-  if (c.pct_start < 0 || c.pct_start > 1) core::fail("schedule: pct_start is {}; wanted 0 to 1", c.pct_start);
-  if (c.div_factor <= 0 || c.final_div_factor <= 0) core::fail("schedule: div factors must be more than 0");
+  positive("step_epochs", c.step_epochs);
+  want(c.gamma > 0 && c.gamma <= 1, "gamma", c.gamma, "more than 0, at most 1");
+  want(c.pct_start >= 0 && c.pct_start <= 1, "pct_start", c.pct_start, "0 to 1");
+  positive("div_factor", c.div_factor);
+  positive("final_div_factor", c.final_div_factor);
+  want(c.base_momentum >= 0 && c.base_momentum < 1, "base_momentum", c.base_momentum, "0 to below 1");
+  want(c.max_momentum >= 0 && c.max_momentum < 1, "max_momentum", c.max_momentum, "0 to below 1");
 }
 
 Rates rates_at(const ScheduleConfig& c, double lr, double momentum, int64_t step, int64_t steps_per_epoch, int epochs) {

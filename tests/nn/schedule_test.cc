@@ -70,6 +70,12 @@ TEST(Schedule, RefusesBadSettings) {
   EXPECT_THROW(schedule_from_json({{"kind", "step"}, {"step_epochs", 0}}), core::Error);
   EXPECT_THROW(schedule_from_json({{"kind", "one-cycle"}, {"pct_start", 1.5}}), core::Error);
   EXPECT_THROW(schedule_from_json({{"kind", "one-cycle"}, {"div_factor", 0}}), core::Error);
+  for (const char* name : {"warm_up_epochs", "step_epochs", "gamma", "pct_start", "div_factor", "final_div_factor",
+                           "base_momentum", "max_momentum"})
+    for (const double value : {std::nan(""), -1.0, static_cast<double>(INFINITY)})
+      EXPECT_THROW(schedule_from_json({{"kind", "step"}, {name, value}}), core::Error) << name << " " << value;
+  for (const char* name : {"gamma", "base_momentum", "max_momentum"})
+    EXPECT_THROW(schedule_from_json({{"kind", "step"}, {name, 1.5}}), core::Error) << name;
 }
 
 }  // namespace
