@@ -55,13 +55,16 @@ void Trainer::run(BatchSource& train, BatchSource* validation) {
   if (!options_.checkpoint.empty() && state_.history.empty()) save_checkpoint(options_.checkpoint, state_);
   const int epochs = state_.config.epochs;
   while (static_cast<int>(state_.history.size()) < epochs && !out_of_patience()) {
+    const double begin = core::monotonic_seconds();
     EpochRecord record = run_epoch(train);
     if (validation != nullptr) judge(record, *validation);
     state_.history.push_back(record);
     if (!options_.checkpoint.empty()) save_checkpoint(options_.checkpoint, state_);
+    const double seconds = core::monotonic_seconds() - begin;
+    around_epoch_ = seconds - record.seconds;
     if (options_.progress != nullptr)
       options_.progress->finish(
-          epoch_line(record, epochs, state_.best_epoch == record.epoch, record.seconds * (epochs - record.epoch)));
+          epoch_line(record, epochs, state_.best_epoch == record.epoch, seconds * (epochs - record.epoch)));
   }
   if (!state_.best.empty()) std::copy(state_.best.begin(), state_.best.end(), state_.parameters.all().begin());
 }
@@ -109,7 +112,8 @@ EpochRecord Trainer::run_epoch(BatchSource& train) {
     record.seconds = core::monotonic_seconds() - begin;
     record.images_per_s = done / record.seconds;
     if (options_.progress != nullptr) {
-      const double left = (all - done + all * (config.epochs - record.epoch)) / record.images_per_s;
+      const int epochs_left = config.epochs - record.epoch;
+      const double left = (all - done + all * epochs_left) / record.images_per_s + around_epoch_ * (epochs_left + 1);
       options_.progress->update(progress_line(record, config.epochs, done / all, left));
     }
   }

@@ -55,6 +55,7 @@ class Trainer {
   TrainOptions options_;
   NetworkSpec fused_;
   std::unique_ptr<Network> network_;
+  double around_epoch_ = 0;  // seconds of the last epoch that were not training: validation, checkpoint
 };
 
 }  // namespace fdi::nn

@@ -5,8 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <string>
+#include <thread>
 
 #include "core/error.h"
 #include "core/threads.h"
@@ -127,6 +129,30 @@ TEST(Trainer, BestEpochIsKeptAndPatienceEndsTheRun) {
   EXPECT_TRUE(std::equal(all.begin(), all.end(), state.best.begin(), state.best.end()));
   ArraySource again = other_source(spec);
   EXPECT_DOUBLE_EQ(evaluate(spec, state.parameters, kBatch, again).accuracy(), best);
+}
+
+// A validation pass that takes 0.6 s: after the first of three epochs, the two to come take 1.2 s at least.
+TEST(Trainer, TheTimeLeftCountsValidation) {
+  struct SlowSource : ArraySource {
+    using ArraySource::ArraySource;
+    void start(int epoch) override {
+      std::this_thread::sleep_for(std::chrono::milliseconds(600));
+      ArraySource::start(epoch);
+    }
+  };
+  const NetworkSpec spec = small_network();
+  TrainState state(spec, small_config());
+  ArraySource train(kBatch, spec.input, kClasses, kBatch, true);
+  SlowSource validation(kBatch, spec.input, kClasses, kBatch, false, 4);
+  core::Progress progress;
+  TrainOptions options;
+  options.progress = &progress;
+  ::testing::internal::CaptureStderr();
+  Trainer(state, options).run(train, &validation);
+  const std::string text = ::testing::internal::GetCapturedStderr();
+  const std::string first = text.substr(0, text.find('\n'));
+  EXPECT_THAT(first, ::testing::HasSubstr("epoch 1/3"));
+  EXPECT_THAT(first, ::testing::Not(::testing::EndsWith(" 0 s left")));
 }
 
 TEST(Trainer, LossThatIsNoNumberStopsTheRun) {
