@@ -45,10 +45,16 @@ void info(const InfoFlags& flags) {
   print(flags.common, "data: " + located.path + " (" + located.how + ")\n");
   nlohmann::json result = {{"path", located.path}, {"found", located.how}};
   for (const datasets::Split split : {datasets::Split::kTrain, datasets::Split::kTest}) {
+    const bool train = split == datasets::Split::kTrain;
+    if (!datasets::has_split(located.path, split) &&
+        datasets::has_split(located.path, train ? datasets::Split::kTest : datasets::Split::kTrain)) {
+      print(flags.common, train ? "\nno training images\n" : "\nno test images\n");
+      continue;
+    }
     const auto images = datasets::open_dataset(located.path, split, image_options(flags.image_size));
     const datasets::Description description = datasets::describe(*images);
     print(flags.common, "\n" + datasets::to_text(description));
-    result[split == datasets::Split::kTrain ? "train" : "test"] = to_json(description);
+    result[train ? "train" : "test"] = to_json(description);
   }
   write_result(flags.common, result);
 }

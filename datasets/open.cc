@@ -86,6 +86,10 @@ Located locate(const std::string& name) {
       name, fmt::join(searched, ", "));
 }
 
+bool has_split(const std::string& path, Split split) {
+  return is_synthetic(path) || !is_folder(path) || find_split(path, split).kind != Found::kNothing;
+}
+
 DatasetPtr open_dataset(const std::string& path, Split split, const ImageOptions& options) {
   if (is_synthetic(path)) {
     SyntheticOptions synthetic = parse_synthetic(path);

@@ -23,6 +23,9 @@ Located locate(const std::string& name_or_path);
 // files or archive; one such archive; or "synthetic[:...]". Throws Error that lists what was looked for.
 DatasetPtr open_dataset(const std::string& path, Split split, const ImageOptions& options = {});
 
+// Whether `path` offers this split at all; a file that turns out to be damaged is open_dataset's to tell.
+bool has_split(const std::string& path, Split split);
+
 // Both splits, which must have the same classes and one image size.
 std::pair<DatasetPtr, DatasetPtr> open_train_and_test(const std::string& path, const ImageOptions& options = {});
 // Throws Error that names the first class which only one of the two has.

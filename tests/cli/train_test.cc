@@ -10,6 +10,7 @@
 #include "core/rng.h"
 #include "nn/model_file.h"
 #include "tests/cli/program.h"
+#include "tests/datasets/encoders.h"
 
 namespace fdi::cli {
 namespace {
@@ -204,6 +205,20 @@ TEST_F(Train, LimitTakesImagesOfEveryClass) {
   const nlohmann::json evaluation = json("e.json");
   EXPECT_EQ(evaluation["examples"], 20);
   for (const auto& row : evaluation["classes"]) EXPECT_GT(row["examples"], 0);
+}
+
+TEST_F(Train, DataInfoShowsTheSplitThatIsThere) {
+  const datasets::Bytes image = datasets::make_png(4, 4, datasets::ramp(4, 4, 3));
+  fs::create_directories(path("set/train/cat"));
+  core::write_file_atomically(path("set/train/cat/1.png"),
+                              std::string_view(reinterpret_cast<const char*>(image.data()), image.size()));
+  const Result r = run({"data", "info", "--data", "set", "--json", "info.json"});
+  ASSERT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.out, HasSubstr("no test images"));
+  EXPECT_EQ(json("info.json")["train"]["examples"], 1);
+  EXPECT_FALSE(json("info.json").contains("test"));
+  fs::rename(path("set/train"), path("set/other"));
+  refused({"data", "info", "--data", "set", "--json", "-"}, "set: holds no train data");
 }
 
 TEST_F(Train, EvalRefusesWhatDoesNotFit) {
