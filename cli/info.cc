@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -25,11 +26,6 @@ struct InfoFlags {
   int batch = 1;
 };
 
-nn::Network::Memory inference_memory(const nn::NetworkSpec& spec, const nn::Parameters& parameters, int batch) {
-  nn::FoldedNetwork folded = nn::inference_graph(spec, parameters);
-  return nn::Network(folded.spec, folded.parameters, batch, nn::Mode::kInference).memory();
-}
-
 double mib(size_t bytes) { return static_cast<double>(bytes) / 1048576.0; }
 
 std::string table(const nn::Summary& summary) {
@@ -48,14 +44,17 @@ void info(const InfoFlags& flags) {
   if (flags.batch < 1) core::fail("--batch {}: wanted 1 or more", flags.batch);
   if (flags.model.empty() && flags.zoo.empty() && flags.spec.empty())
     core::fail("which network? give --model FILE, --zoo NAME or --spec FILE; see fastdeepiot info --help");
-  nn::Model model = flags.model.empty() ? [&] {
-    nn::NetworkSpec spec = choose_network(flags.zoo, flags.spec, flags.width, {}, 0);
-    nn::Parameters parameters(spec);
-    return nn::Model{std::move(spec), std::move(parameters), {}};
-  }()
-                                        : nn::load_model(flags.model);
-  const nn::Summary summary = nn::summarize(model.spec);
-  const nn::Network::Memory memory = inference_memory(model.spec, model.parameters, flags.batch);
+  nn::NetworkSpec spec;
+  std::map<std::string, std::string> metadata;
+  if (flags.model.empty()) {  // the weights' memory is planned, not taken
+    spec = choose_network(flags.zoo, flags.spec, flags.width, {}, 0);
+  } else {
+    nn::Model model = nn::load_model(flags.model);
+    spec = std::move(model.spec);
+    metadata = std::move(model.metadata);
+  }
+  const nn::Summary summary = nn::summarize(spec);
+  const nn::Network::Memory memory = nn::Network::plan(nn::inference_spec(spec), flags.batch, nn::Mode::kInference);
   print(
       flags.common,
       fmt::format("{}: input {}, {} layers\n\n{}\n"
@@ -63,10 +62,10 @@ void info(const InfoFlags& flags) {
                   "FLOPs       {:.3f} M per example (a multiply-add counts 2)\n"
                   "memory      {:.2f} MiB for inference at batch {}: weights {:.2f}, input {:.2f}, activations {:.2f}, "
                   "scratch {:.2f}\n",
-                  model.spec.name, core::to_string(model.spec.input), model.spec.layers.size(), table(summary),
-                  summary.parameters, summary.state, static_cast<double>(summary.flops) / 1e6, mib(memory.total()),
-                  flags.batch, mib(memory.weights), mib(memory.input), mib(memory.activations), mib(memory.workspace)));
-  if (const auto found = model.metadata.find("trained_on"); found != model.metadata.end())
+                  spec.name, core::to_string(spec.input), spec.layers.size(), table(summary), summary.parameters,
+                  summary.state, static_cast<double>(summary.flops) / 1e6, mib(memory.total()), flags.batch,
+                  mib(memory.weights), mib(memory.input), mib(memory.activations), mib(memory.workspace)));
+  if (const auto found = metadata.find("trained_on"); found != metadata.end())
     print(flags.common, "trained on  " + found->second + "\n");
 
   nlohmann::json layers = nlohmann::json::array();
@@ -78,7 +77,7 @@ void info(const InfoFlags& flags) {
                       {"state", l.state},
                       {"flops", l.flops},
                       {"output_bytes", l.output_bytes}});
-  write_result(flags.common, {{"name", model.spec.name},
+  write_result(flags.common, {{"name", spec.name},
                               {"layers", layers},
                               {"parameters", summary.parameters},
                               {"flops", summary.flops},
@@ -89,7 +88,7 @@ void info(const InfoFlags& flags) {
                                 {"activations", memory.activations},
                                 {"workspace", memory.workspace},
                                 {"total", memory.total()}}},
-                              {"metadata", model.metadata}});
+                              {"metadata", metadata}});
 }
 
 }  // namespace

@@ -53,6 +53,29 @@ void fold(const LayerSpec& layer, const LayerSpec& norm, const Parameters& from,
   }
 }
 
+struct Folding {
+  NetworkSpec spec;
+  std::vector<std::pair<int, int>> pairs;  // layer, its norm: indices into the spec as it was
+};
+
+Folding fold_spec(const NetworkSpec& spec) {
+  Folding out{spec, {}};
+  const std::vector<int> readers = count_readers(spec);
+  std::vector<bool> gone(spec.layers.size());
+  for (size_t i = 0; i < spec.layers.size(); ++i) {
+    const LayerSpec& norm = spec.layers[i];
+    if (norm.op != Op::kBatchNorm || norm.inputs[0] == LayerSpec::kInput || readers[norm.inputs[0]] != 1) continue;
+    LayerSpec& from = out.spec.layers[norm.inputs[0]];
+    if ((from.op != Op::kConv2d && from.op != Op::kFc) || from.attr.relu) continue;
+    from.attr.bias = true;
+    from.attr.relu = norm.attr.relu;
+    gone[i] = true;
+    out.pairs.emplace_back(norm.inputs[0], static_cast<int>(i));
+  }
+  out.spec = without(out.spec, gone);
+  return out;
+}
+
 NetworkSpec without_dropout(const NetworkSpec& spec) {
   std::vector<bool> gone(spec.layers.size());
   size_t left = spec.layers.size();
@@ -82,26 +105,14 @@ NetworkSpec fuse_relu(const NetworkSpec& spec) {
 }
 
 FoldedNetwork fold_batch_norm(const NetworkSpec& spec, const Parameters& parameters) {
-  NetworkSpec out = spec;
-  const std::vector<int> readers = count_readers(spec);
-  std::vector<bool> gone(spec.layers.size());
-  std::vector<std::pair<int, int>> pairs;  // layer, its norm
-  for (size_t i = 0; i < spec.layers.size(); ++i) {
-    const LayerSpec& norm = spec.layers[i];
-    if (norm.op != Op::kBatchNorm || norm.inputs[0] == LayerSpec::kInput || readers[norm.inputs[0]] != 1) continue;
-    LayerSpec& from = out.layers[norm.inputs[0]];
-    if ((from.op != Op::kConv2d && from.op != Op::kFc) || from.attr.relu) continue;
-    from.attr.bias = true;
-    from.attr.relu = norm.attr.relu;
-    gone[i] = true;
-    pairs.emplace_back(norm.inputs[0], static_cast<int>(i));
-  }
-  out = without(out, gone);
-  Parameters folded(out);
+  Folding folding = fold_spec(spec);
+  Parameters folded(folding.spec);
   copy_same(parameters, folded);
-  for (const auto& [layer, norm] : pairs) fold(spec.layers[layer], spec.layers[norm], parameters, folded);
-  return {std::move(out), std::move(folded)};
+  for (const auto& [layer, norm] : folding.pairs) fold(spec.layers[layer], spec.layers[norm], parameters, folded);
+  return {std::move(folding.spec), std::move(folded)};
 }
+
+NetworkSpec inference_spec(const NetworkSpec& spec) { return fold_spec(fuse_relu(without_dropout(spec))).spec; }
 
 FoldedNetwork inference_graph(const NetworkSpec& spec, const Parameters& parameters) {
   return fold_batch_norm(fuse_relu(without_dropout(spec)), parameters);

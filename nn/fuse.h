@@ -17,7 +17,8 @@ struct FoldedNetwork {
 // statistics. The layer gets a bias where it had none, and the norm's relu where it had one.
 FoldedNetwork fold_batch_norm(const NetworkSpec& spec, const Parameters& parameters);
 
-// What inference runs: batch norm folded, relu fused, dropout gone.
+// What inference runs: batch norm folded, relu fused, dropout gone. The spec alone, or with its weights.
+NetworkSpec inference_spec(const NetworkSpec& spec);
 FoldedNetwork inference_graph(const NetworkSpec& spec, const Parameters& parameters);
 
 }  // namespace fdi::nn

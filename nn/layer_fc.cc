@@ -64,7 +64,10 @@ class Fc final : public Layer {
 
   size_t workspace_bytes(int batch, int threads, bool training) const override {
     const int64_t m = int64_t{batch} * steps_;
-    size_t bytes = kernels::gemm_workspace_bytes(forward_call(m, nullptr, nullptr), threads);
+    Gemm forward = forward_call(m, nullptr, nullptr);
+    const float packed = 0;
+    if (!training) forward.packed_b = &packed;  // it will be: asked for before pack(), too
+    size_t bytes = kernels::gemm_workspace_bytes(forward, threads);
     if (training) {
       bytes = std::max(bytes, kernels::gemm_workspace_bytes(data_call(m, nullptr, nullptr), threads));
       bytes = std::max(bytes, kernels::gemm_workspace_bytes(weight_call(m, nullptr, nullptr), threads));

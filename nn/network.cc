@@ -22,7 +22,7 @@ void Network::Impl::set_batch(int n) {
 }
 
 Network::Network(const NetworkSpec& spec, Parameters& parameters, int batch, Mode mode, bool want_input_gradient)
-    : impl_(std::make_unique<Impl>(spec, parameters, batch, mode, want_input_gradient)) {}
+    : impl_(std::make_unique<Impl>(spec, &parameters, batch, mode, want_input_gradient)) {}
 Network::~Network() = default;
 
 static Pass with_workspace(const Pass& pass, core::Arena& scratch, int threads) {
@@ -67,10 +67,10 @@ Tensor Network::input_gradient() { return impl_->input_gradient; }
 int Network::batch() const { return impl_->batch; }
 const NetworkSpec& Network::spec() const { return impl_->spec; }
 
-Network::Memory Network::memory() const {
-  const Impl& n = *impl_;
-  return {n.weights.used(),        n.inputs.used(), n.activations.used(),
-          n.gradient_block.used(), n.states.used(), n.scratch.capacity()};
+Network::Memory Network::memory() const { return impl_->sizes; }
+
+Network::Memory Network::plan(const NetworkSpec& spec, int batch, Mode mode) {
+  return Impl(spec, nullptr, batch, mode, false).sizes;
 }
 
 }  // namespace fdi::nn

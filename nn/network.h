@@ -69,6 +69,8 @@ class Network {
     size_t total() const { return weights + input + activations + gradients + state + workspace; }
   };
   Memory memory() const;
+  // memory() of such a network, which is not made: takes no memory to speak of.
+  static Memory plan(const NetworkSpec& spec, int batch, Mode mode);
   int batch() const;  // as planned
   const NetworkSpec& spec() const;
 

@@ -34,13 +34,14 @@ std::vector<std::vector<const Parameters::Entry*>> entries_by_layer(const Networ
 
 }  // namespace
 
-Network::Impl::Impl(const NetworkSpec& network, Parameters& parameters, int planned_batch, Mode network_mode,
+Network::Impl::Impl(const NetworkSpec& network, Parameters* parameters, int planned_batch, Mode network_mode,
                     bool input_gradient_wanted)
     : spec(network),
       batch(planned_batch),
       threads(core::threads()),
       mode(network_mode),
       want_input_gradient(input_gradient_wanted && mode == Mode::kTraining),
+      plan_only(parameters == nullptr),
       shapes(output_shapes(spec)),
       current_batch(planned_batch) {
   if (batch < 1 || batch > 1 << 20) core::fail("batch size {}: want 1 to {}", batch, 1 << 20);
@@ -48,10 +49,8 @@ Network::Impl::Impl(const NetworkSpec& network, Parameters& parameters, int plan
   find_roots();
   find_gradients();
   make_layers();
-  if (mode == Mode::kTraining)
-    bind_weights(parameters);
-  else
-    pack_weights(parameters);
+  plan_weights();
+  if (!plan_only) mode == Mode::kTraining ? bind_weights(*parameters) : pack_weights(*parameters);
   plan_activations();
   plan_scratch();
 }
@@ -94,10 +93,27 @@ void Network::Impl::make_layers() {
   }
 }
 
+// Training refers to the parameters and adds their gradients; inference has packed weights of its own.
+void Network::Impl::plan_weights() {
+  if (mode == Mode::kTraining) {
+    int64_t count = 0;
+    for (const Parameters::Entry& e : Parameters::list(spec)) count += e.spec.trainable ? e.spec.shape.size() : 0;
+    sizes.gradients = core::Arena::padded_bytes(count);
+    return;
+  }
+  for (const Step& step : steps)
+    if (const int64_t packed = step.layer->packed_floats(); packed > 0)
+      sizes.weights += core::Arena::padded_bytes(packed);
+    else
+      for (const ParameterSpec& p :
+           op_info(layer_spec(step).op).parameters(layer_spec(step), input_shapes(spec, shapes, step.index)))
+        sizes.weights += core::Arena::padded_bytes(p.shape.size());
+}
+
 void Network::Impl::bind_weights(Parameters& parameters) {
   const auto entries = entries_by_layer(spec, shapes, parameters);
   const auto count = static_cast<int64_t>(parameters.trainable().size());
-  gradient_block = core::Arena(core::Arena::padded_bytes(count));
+  gradient_block = core::Arena(sizes.gradients);
   gradients = {gradient_block.floats(count), static_cast<size_t>(count)};
   for (Step& step : steps) {
     std::vector<Tensor> values, grads;
@@ -112,14 +128,7 @@ void Network::Impl::bind_weights(Parameters& parameters) {
 // Inference: each layer packs its weights into the network's own block, or gets a copy of them there.
 void Network::Impl::pack_weights(Parameters& parameters) {
   const auto entries = entries_by_layer(spec, shapes, parameters);
-  size_t bytes = 0;
-  for (const Step& step : steps) {
-    const int64_t packed = step.layer->packed_floats();
-    if (packed > 0) bytes += core::Arena::padded_bytes(packed);
-    if (packed == 0)
-      for (const Parameters::Entry* e : entries[step.index]) bytes += core::Arena::padded_bytes(e->spec.shape.size());
-  }
-  weights = core::Arena(bytes);
+  weights = core::Arena(sizes.weights);
   for (Step& step : steps) {
     std::vector<Tensor> values;
     for (const Parameters::Entry* e : entries[step.index]) values.push_back(parameters.tensor(*e));
@@ -175,9 +184,12 @@ void Network::Impl::plan_activations() {
     }
 
   const Plan plan = plan_memory(intervals);
-  activations = core::Arena(core::Arena::padded_bytes(plan.floats));
+  sizes.activations = core::Arena::padded_bytes(plan.floats);
+  sizes.input = (want_input_gradient ? 2 : 1) * core::Arena::padded_bytes(floats_of(0));
+  if (plan_only) return;
+  activations = core::Arena(sizes.activations);
   float* base = activations.floats(plan.floats);
-  inputs = core::Arena((want_input_gradient ? 2 : 1) * core::Arena::padded_bytes(floats_of(0)));
+  inputs = core::Arena(sizes.input);
   input = tensor(inputs.floats(floats_of(0)), spec.input);
   if (want_input_gradient) input_gradient = tensor(inputs.floats(floats_of(0)), spec.input);
   const auto value = [&](int root) { return root == 0 ? input.data : base + plan.offsets[value_at[root]]; };
@@ -202,13 +214,13 @@ void Network::Impl::plan_activations() {
 
 void Network::Impl::plan_scratch() {
   const bool training = mode == Mode::kTraining;
-  size_t state_bytes = 0, scratch_bytes = 0;
   for (const Step& step : steps) {
-    if (training) state_bytes += core::Arena::padded_bytes(step.layer->state_floats(batch));
-    scratch_bytes = std::max(scratch_bytes, step.layer->workspace_bytes(batch, threads, training));
+    if (training) sizes.state += core::Arena::padded_bytes(step.layer->state_floats(batch));
+    sizes.workspace = std::max(sizes.workspace, step.layer->workspace_bytes(batch, threads, training));
   }
-  states = core::Arena(state_bytes);
-  scratch = core::Arena(scratch_bytes);
+  if (plan_only) return;
+  states = core::Arena(sizes.state);
+  scratch = core::Arena(sizes.workspace);
   if (training)
     for (Step& step : steps)
       if (const int64_t floats = step.layer->state_floats(batch); floats > 0)

@@ -24,11 +24,13 @@ struct Step {
 };
 
 struct Network::Impl {
-  Impl(const NetworkSpec& network, Parameters& parameters, int planned_batch, Mode network_mode, bool input_gradient);
+  // Without parameters only the sizes are planned: no block is taken, and nothing can run.
+  Impl(const NetworkSpec& network, Parameters* parameters, int planned_batch, Mode network_mode, bool input_gradient);
 
   void find_roots();
   void find_gradients();
   void make_layers();
+  void plan_weights();
   void bind_weights(Parameters& parameters);
   void pack_weights(Parameters& parameters);
   void plan_activations();
@@ -44,7 +46,8 @@ struct Network::Impl {
   const NetworkSpec spec;
   const int batch, threads;
   const Mode mode;
-  const bool want_input_gradient;
+  const bool want_input_gradient, plan_only;
+  Memory sizes{};
   std::vector<Shape> shapes;   // of each layer's output
   std::vector<int> roots;      // by tensor: 0 the input, i + 1 layer i
   std::vector<bool> has_grad;  // by tensor

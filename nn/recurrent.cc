@@ -143,7 +143,10 @@ size_t Recurrent::workspace_bytes(int batch, int threads, bool training) const {
     const auto consider = [&](const Gemm& call) {
       gemm = std::max(gemm, kernels::gemm_workspace_bytes(call, threads));
     };
-    if (!backward) consider(input_call(rows, nullptr, nullptr));
+    Gemm input = input_call(rows, nullptr, nullptr);
+    const float packed = 0;
+    if (!training) input.packed_b = &packed;  // it will be: asked for before pack(), too
+    if (!backward) consider(input);
     if (backward) consider(input_weight_call(rows, nullptr, nullptr));
     if (backward) consider(input_gradient_call(rows, nullptr, nullptr));
     for (int i = 0; i < parts(); ++i) {

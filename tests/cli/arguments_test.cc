@@ -67,6 +67,13 @@ TEST_F(Arguments, MistakesNameTheRemedy) {
   EXPECT_FALSE(std::filesystem::exists(path("run"))) << "a refused command must leave nothing behind";
 }
 
+// A table of VGG-16's layers needs none of its 553 MB of weights.
+TEST_F(Arguments, InfoTakesNoMemoryForWeights) {
+  const Result r = run({"info", "--zoo", "vgg16-imagenet"});
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_LT(r.peak_bytes, 400 << 20);
+}
+
 TEST_F(Arguments, UnwritableOutputIsFoundBeforeTheWork) {
   refused({"info", "--zoo", "lenet", "--json", "no/such/folder/x.json"}, "no/such/folder/x.json: cannot write");
   refused({"info", "--zoo", "lenet", "--json", "/"}, "/: is a folder");

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@ class Program : public ::testing::Test {
   struct Result {
     int status;  // exit status; -1 where a signal ended it
     std::string out, err;
+    int64_t peak_bytes;  // of memory
   };
   std::string path(const std::string& name) const { return (dir_ / name).string(); }
 
@@ -51,9 +53,10 @@ class Program : public ::testing::Test {
   }
   Result finish(pid_t child) const {
     int status = 0;
-    ::waitpid(child, &status, 0);
+    rusage used{};
+    ::wait4(child, &status, 0, &used);
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, core::read_file(path("stdout")),
-            core::read_file(path("stderr"))};
+            core::read_file(path("stderr")), int64_t{used.ru_maxrss} * 1024};
   }
   Result run(const std::vector<std::string>& arguments) const { return finish(start(arguments)); }
 

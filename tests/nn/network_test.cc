@@ -122,6 +122,36 @@ TEST(Network, InferenceHoldsTwoActivations) {
   }
 }
 
+// Planned without weights, as `info` does it, on networks whose layers pack in every way.
+TEST(Network, APlanIsWhatTheNetworkTakes) {
+  SpecBuilder b("recurrent", {7, 20});
+  b.add(Op::kGru, "gru", {.units = 12});
+  b.add(Op::kLstm, "lstm", {.units = 9});
+  b.add(Op::kTimeMean, "mean");
+  b.add(Op::kBatchNorm, "norm");
+  b.add(Op::kTanh, "tanh");
+  b.add(Op::kFc, "fc", {.units = 5});
+  for (const NetworkSpec& spec : {make_zoo("vgg16", {.width = 0.25}), make_zoo("lenet"), b.take()}) {
+    SCOPED_TRACE(spec.name);
+    Parameters parameters(spec);
+    FoldedNetwork folded = inference_graph(spec, parameters);
+    EXPECT_EQ(inference_spec(spec), folded.spec);
+    const Network inference(folded.spec, folded.parameters, 9, Mode::kInference);
+    const Network training(spec, parameters, 9, Mode::kTraining);
+    for (const Network* network : {&inference, &training}) {
+      const Network::Memory plan =
+          Network::plan(network->spec(), 9, network == &training ? Mode::kTraining : Mode::kInference);
+      const Network::Memory taken = network->memory();
+      EXPECT_EQ(plan.weights, taken.weights);
+      EXPECT_EQ(plan.input, taken.input);
+      EXPECT_EQ(plan.activations, taken.activations);
+      EXPECT_EQ(plan.gradients, taken.gradients);
+      EXPECT_EQ(plan.state, taken.state);
+      EXPECT_EQ(plan.workspace, taken.workspace);
+    }
+  }
+}
+
 TEST(Network, TrainingMemoryIsWhatMustBeKept) {
   const NetworkSpec spec = fuse_relu(make_zoo("vgg16", {.width = 0.25}));
   Parameters parameters(spec);
