@@ -213,9 +213,5 @@ void mean_rows_backward(int batch, int rows, int channel, const int* lengths, co
   });
 }
 
-void column_sums(int64_t rows, int channel, const float* x, float* sums) noexcept {
-  HWY_DYNAMIC_DISPATCH(sum_rows)(rows, channel, 1.0F, x, sums);
-}
-
 }  // namespace fdi::kernels
 #endif

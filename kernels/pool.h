@@ -22,7 +22,4 @@ void mean_rows_forward(int batch, int rows, int channel, const int* lengths, con
 void mean_rows_backward(int batch, int rows, int channel, const int* lengths, const float* dy, float* dx,
                         int threads) noexcept;
 
-// sums (channel) of the rows of x (rows, channel): the gradient of a bias.
-void column_sums(int64_t rows, int channel, const float* x, float* sums) noexcept;
-
 }  // namespace fdi::kernels

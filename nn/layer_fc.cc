@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "kernels/column_sums.h"
 #include "kernels/elementwise.h"
 #include "nn/layer.h"
 
@@ -29,13 +30,6 @@ std::vector<ParameterSpec> fc_parameters(const LayerSpec& layer, std::span<const
 }
 
 int64_t fc_flops(const LayerSpec& layer, std::span<const Shape> in) { return 2 * in[0].size() * layer.attr.units; }
-
-// sums (columns) of x (rows, columns)
-void column_sums(int64_t rows, int64_t columns, const float* x, float* sums) {
-  std::fill_n(sums, columns, 0.0F);
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < columns; ++c) sums[c] += x[r * columns + c];
-}
 
 class Fc final : public Layer {
  public:
@@ -84,7 +78,7 @@ class Fc final : public Layer {
     const int64_t m = rows(pass);
     if (attr_.relu) kernels::relu_backward(m * units_, y.data, dy.data, dy.data, pass.workspace.threads);
     kernels::gemm(weight_call(m, x[0].data, dy.data), pass.workspace);
-    if (attr_.bias) column_sums(m, units_, dy.data, dbias_);
+    if (attr_.bias) kernels::column_sums(m, units_, dy.data, dbias_, pass.workspace.threads);
     if (dx[0].data != nullptr) kernels::gemm(data_call(m, dy.data, dx[0].data), pass.workspace);
   }
 

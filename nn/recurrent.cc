@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "kernels/column_sums.h"
 #include "kernels/gemv.h"
-#include "kernels/pool.h"
 
 namespace fdi::nn {
 namespace {
@@ -225,8 +225,9 @@ void Recurrent::backward(const Pass& pass, std::span<const Tensor> x, Tensor y, 
     const Rows from = i == 0 ? Rows{state_h(run.batch), u} : Rows{state_ + 3 * u, 4 * u};
     kernels::gemm(hidden_weight_call(rows, i, from, {run.dgh + part(i).first, columns_}), run.gemm);
   }
-  kernels::column_sums(rows, columns_, run.dgx, dbias_);
-  if (kind_.second_bias) kernels::column_sums(rows, columns_, run.dgh, dbias_hidden_);
+  const int threads = pass.workspace.threads;
+  kernels::column_sums(rows, columns_, run.dgx, dbias_, threads);
+  if (kind_.second_bias) kernels::column_sums(rows, columns_, run.dgh, dbias_hidden_, threads);
   if (dx[0].data != nullptr) kernels::gemm(input_gradient_call(rows, run.dgx, dx[0].data), run.gemm);
 }
 
