@@ -76,6 +76,10 @@ struct OpInfo {
   bool alias = false;  // flatten, reshape: the output is the input's memory under another shape; make returns null
 };
 
+// For ops that have neither.
+inline std::vector<ParameterSpec> no_parameters(const LayerSpec&, std::span<const Shape>) { return {}; }
+inline int64_t no_flops(const LayerSpec&, std::span<const Shape>) { return 0; }
+
 const OpInfo& op_info(Op op);
 std::span<const OpInfo* const> all_ops();
 

@@ -35,7 +35,7 @@ OpInfo activation_info(Op op, const char* name) {
           .attributes = {},
           .required = {},
           .output_shape = [](const LayerSpec&, std::span<const Shape> in) { return in[0]; },
-          .parameters = [](const LayerSpec&, std::span<const Shape>) { return std::vector<ParameterSpec>{}; },
+          .parameters = no_parameters,
           .flops = [](const LayerSpec&, std::span<const Shape> in) { return kCost * in[0].size(); },
           .make = [](const LayerSpec&, std::span<const Shape> in, bool) -> std::unique_ptr<Layer> {
             return std::make_unique<ActivationLayer<kForward, kBackward>>(in[0].size());

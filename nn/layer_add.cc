@@ -14,8 +14,6 @@ Shape add_shape(const LayerSpec& layer, std::span<const Shape> in) {
   return in[0];
 }
 
-std::vector<ParameterSpec> no_parameters(const LayerSpec&, std::span<const Shape>) { return {}; }
-
 int64_t add_flops(const LayerSpec&, std::span<const Shape> in) {
   return static_cast<int64_t>(in.size() - 1) * in[0].size();
 }

@@ -28,9 +28,6 @@ Shape concat_shape(const LayerSpec& layer, std::span<const Shape> in) {
   return out;
 }
 
-std::vector<ParameterSpec> no_parameters(const LayerSpec&, std::span<const Shape>) { return {}; }
-int64_t no_flops(const LayerSpec&, std::span<const Shape>) { return 0; }
-
 // Elements of the axes from `axis` on: what lies together in memory.
 int64_t block(const Shape& shape, int axis) {
   int64_t n = 1;

@@ -61,7 +61,7 @@ OpInfo dropout_op(Op op, const char* name) {
           .attributes = {"rate"},
           .required = {"rate"},
           .output_shape = [](const LayerSpec&, std::span<const Shape> in) { return in[0]; },
-          .parameters = [](const LayerSpec&, std::span<const Shape>) { return std::vector<ParameterSpec>{}; },
+          .parameters = no_parameters,
           .flops = [](const LayerSpec&, std::span<const Shape>) { return int64_t{0}; },  // of inference
           .make = [](const LayerSpec& layer, std::span<const Shape> in, bool) -> std::unique_ptr<Layer> {
             return std::make_unique<Dropout>(layer, in[0], kWholeChannels);

@@ -23,8 +23,6 @@ Shape reshape_shape(const LayerSpec& layer, std::span<const Shape> in) {
   return out;
 }
 
-std::vector<ParameterSpec> no_parameters(const LayerSpec&, std::span<const Shape>) { return {}; }
-int64_t no_flops(const LayerSpec&, std::span<const Shape>) { return 0; }
 std::unique_ptr<Layer> no_layer(const LayerSpec&, std::span<const Shape>, bool) { return nullptr; }
 
 }  // namespace

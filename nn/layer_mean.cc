@@ -30,7 +30,6 @@ class RowMean final : public Layer {
   const bool masked_;
 };
 
-std::vector<ParameterSpec> no_parameters(const LayerSpec&, std::span<const Shape>) { return {}; }
 int64_t mean_flops(const LayerSpec&, std::span<const Shape> in) { return in[0].size(); }
 
 Shape global_shape(const LayerSpec& layer, std::span<const Shape> in) {

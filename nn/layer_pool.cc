@@ -51,7 +51,7 @@ OpInfo pool_info(Op op, const char* name) {
           .attributes = {"kernel", "stride", "padding"},
           .required = {"kernel", "stride"},  // other programs take the kernel for a missing stride, conv2d takes 1
           .output_shape = pool_shape,
-          .parameters = [](const LayerSpec&, std::span<const Shape>) { return std::vector<ParameterSpec>{}; },
+          .parameters = no_parameters,
           .flops = pool_flops,
           .make = [](const LayerSpec& layer, std::span<const Shape> in, bool) -> std::unique_ptr<Layer> {
             return std::make_unique<Pool<kMax>>(window(layer, in[0]));

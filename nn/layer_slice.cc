@@ -20,9 +20,6 @@ Shape slice_shape(const LayerSpec& layer, std::span<const Shape> in) {
   return out;
 }
 
-std::vector<ParameterSpec> no_parameters(const LayerSpec&, std::span<const Shape>) { return {}; }
-int64_t no_flops(const LayerSpec&, std::span<const Shape>) { return 0; }
-
 constexpr int64_t kParallelFloats = 1 << 14;  // below it a second thread costs more than it brings
 
 class Slice final : public Layer {
