@@ -72,7 +72,7 @@ struct OpInfo {
   // attr.relu: a ReLU follows, in the layer or as one of its own; how the weights start may depend on it.
   std::vector<ParameterSpec> (*parameters)(const LayerSpec&, std::span<const Shape> in);
   int64_t (*flops)(const LayerSpec&, std::span<const Shape> in);  // per example; one multiply-add = 2
-  std::unique_ptr<Layer> (*make)(const LayerSpec&, std::span<const Shape> in, bool training);
+  std::unique_ptr<Layer> (*make)(const LayerSpec&, std::span<const Shape> in);
   bool alias = false;  // flatten, reshape: the output is the input's memory under another shape; make returns null
 };
 

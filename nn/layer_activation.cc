@@ -37,7 +37,7 @@ OpInfo activation_info(Op op, const char* name) {
           .output_shape = [](const LayerSpec&, std::span<const Shape> in) { return in[0]; },
           .parameters = no_parameters,
           .flops = [](const LayerSpec&, std::span<const Shape> in) { return kCost * in[0].size(); },
-          .make = [](const LayerSpec&, std::span<const Shape> in, bool) -> std::unique_ptr<Layer> {
+          .make = [](const LayerSpec&, std::span<const Shape> in) -> std::unique_ptr<Layer> {
             return std::make_unique<ActivationLayer<kForward, kBackward>>(in[0].size());
           }};
 }

@@ -40,9 +40,7 @@ class Add final : public Layer {
   const bool relu_;
 };
 
-std::unique_ptr<Layer> make_add(const LayerSpec& layer, std::span<const Shape>, bool) {
-  return std::make_unique<Add>(layer);
-}
+std::unique_ptr<Layer> make_add(const LayerSpec& layer, std::span<const Shape>) { return std::make_unique<Add>(layer); }
 
 }  // namespace
 

@@ -96,19 +96,18 @@ class BatchNormLayer final : public Layer {
 }  // namespace
 
 const OpInfo& batch_norm_info() {
-  static const OpInfo info{
-      .op = Op::kBatchNorm,
-      .name = "batch_norm",
-      .min_inputs = 1,
-      .max_inputs = 1,
-      .attributes = {"epsilon", "momentum", "relu"},
-      .required = {},
-      .output_shape = [](const LayerSpec&, std::span<const Shape> in) { return in[0]; },
-      .parameters = batch_norm_parameters,
-      .flops = [](const LayerSpec&, std::span<const Shape> in) { return 2 * in[0].size(); },
-      .make = [](const LayerSpec& layer, std::span<const Shape> in, bool) -> std::unique_ptr<Layer> {
-        return std::make_unique<BatchNormLayer>(layer, in[0]);
-      }};
+  static const OpInfo info{.op = Op::kBatchNorm,
+                           .name = "batch_norm",
+                           .min_inputs = 1,
+                           .max_inputs = 1,
+                           .attributes = {"epsilon", "momentum", "relu"},
+                           .required = {},
+                           .output_shape = [](const LayerSpec&, std::span<const Shape> in) { return in[0]; },
+                           .parameters = batch_norm_parameters,
+                           .flops = [](const LayerSpec&, std::span<const Shape> in) { return 2 * in[0].size(); },
+                           .make = [](const LayerSpec& layer, std::span<const Shape> in) -> std::unique_ptr<Layer> {
+                             return std::make_unique<BatchNormLayer>(layer, in[0]);
+                           }};
   return info;
 }
 

@@ -74,7 +74,7 @@ class Concat final : public Layer {
   int64_t outer_ = 0, row_ = 0;
 };
 
-std::unique_ptr<Layer> make_concat(const LayerSpec& layer, std::span<const Shape> in, bool) {
+std::unique_ptr<Layer> make_concat(const LayerSpec& layer, std::span<const Shape> in) {
   return std::make_unique<Concat>(layer, in);
 }
 

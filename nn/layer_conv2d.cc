@@ -98,7 +98,7 @@ class Conv2d final : public Layer {
   float *dweight_ = nullptr, *dbias_ = nullptr;
 };
 
-std::unique_ptr<Layer> make_conv2d(const LayerSpec& layer, std::span<const Shape> in, bool) {
+std::unique_ptr<Layer> make_conv2d(const LayerSpec& layer, std::span<const Shape> in) {
   return std::make_unique<Conv2d>(layer, in[0]);
 }
 

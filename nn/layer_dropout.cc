@@ -63,7 +63,7 @@ OpInfo dropout_op(Op op, const char* name) {
           .output_shape = [](const LayerSpec&, std::span<const Shape> in) { return in[0]; },
           .parameters = no_parameters,
           .flops = [](const LayerSpec&, std::span<const Shape>) { return int64_t{0}; },  // of inference
-          .make = [](const LayerSpec& layer, std::span<const Shape> in, bool) -> std::unique_ptr<Layer> {
+          .make = [](const LayerSpec& layer, std::span<const Shape> in) -> std::unique_ptr<Layer> {
             return std::make_unique<Dropout>(layer, in[0], kWholeChannels);
           }};
 }

@@ -124,7 +124,7 @@ class Fc final : public Layer {
   float *dweight_ = nullptr, *dbias_ = nullptr;
 };
 
-std::unique_ptr<Layer> make_fc(const LayerSpec& layer, std::span<const Shape> in, bool) {
+std::unique_ptr<Layer> make_fc(const LayerSpec& layer, std::span<const Shape> in) {
   return std::make_unique<Fc>(layer, in[0]);
 }
 

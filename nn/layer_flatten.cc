@@ -23,7 +23,7 @@ Shape reshape_shape(const LayerSpec& layer, std::span<const Shape> in) {
   return out;
 }
 
-std::unique_ptr<Layer> no_layer(const LayerSpec&, std::span<const Shape>, bool) { return nullptr; }
+std::unique_ptr<Layer> no_layer(const LayerSpec&, std::span<const Shape>) { return nullptr; }
 
 }  // namespace
 

@@ -59,7 +59,7 @@ const OpInfo& gru_info() {
             return recurrent_parameters(layer, in[0], 3, layer.attr.reset_after);
           },
       .flops = [](const LayerSpec& layer, std::span<const Shape> in) { return recurrent_flops(layer, in[0], 3); },
-      .make = [](const LayerSpec& layer, std::span<const Shape> in, bool) -> std::unique_ptr<Layer> {
+      .make = [](const LayerSpec& layer, std::span<const Shape> in) -> std::unique_ptr<Layer> {
         if (layer.attr.reset_after) return std::make_unique<GruResetAfter>(layer, in[0]);
         return std::make_unique<GruResetBefore>(layer, in[0]);
       }};

@@ -35,7 +35,7 @@ const OpInfo& lstm_info() {
       .parameters = [](const LayerSpec& layer,
                        std::span<const Shape> in) { return recurrent_parameters(layer, in[0], 4, false); },
       .flops = [](const LayerSpec& layer, std::span<const Shape> in) { return recurrent_flops(layer, in[0], 4); },
-      .make = [](const LayerSpec& layer, std::span<const Shape> in, bool) -> std::unique_ptr<Layer> {
+      .make = [](const LayerSpec& layer, std::span<const Shape> in) -> std::unique_ptr<Layer> {
         return std::make_unique<Lstm>(layer, in[0]);
       }};
   return info;

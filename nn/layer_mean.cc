@@ -57,7 +57,7 @@ const OpInfo& global_avg_pool_info() {
                            .output_shape = global_shape,
                            .parameters = no_parameters,
                            .flops = mean_flops,
-                           .make = [](const LayerSpec&, std::span<const Shape> in, bool) -> std::unique_ptr<Layer> {
+                           .make = [](const LayerSpec&, std::span<const Shape> in) -> std::unique_ptr<Layer> {
                              return std::make_unique<RowMean>(in[0], false);
                            }};
   return info;
@@ -73,7 +73,7 @@ const OpInfo& time_mean_info() {
                            .output_shape = time_shape,
                            .parameters = no_parameters,
                            .flops = mean_flops,
-                           .make = [](const LayerSpec&, std::span<const Shape> in, bool) -> std::unique_ptr<Layer> {
+                           .make = [](const LayerSpec&, std::span<const Shape> in) -> std::unique_ptr<Layer> {
                              return std::make_unique<RowMean>(in[0], true);
                            }};
   return info;

@@ -53,7 +53,7 @@ OpInfo pool_info(Op op, const char* name) {
           .output_shape = pool_shape,
           .parameters = no_parameters,
           .flops = pool_flops,
-          .make = [](const LayerSpec& layer, std::span<const Shape> in, bool) -> std::unique_ptr<Layer> {
+          .make = [](const LayerSpec& layer, std::span<const Shape> in) -> std::unique_ptr<Layer> {
             return std::make_unique<Pool<kMax>>(window(layer, in[0]));
           }};
 }

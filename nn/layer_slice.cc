@@ -57,7 +57,7 @@ class Slice final : public Layer {
   int64_t outer_, row_, skip_, keep_;  // rows per example; floats of a row in, before the part, of the part
 };
 
-std::unique_ptr<Layer> make_slice(const LayerSpec& layer, std::span<const Shape> in, bool) {
+std::unique_ptr<Layer> make_slice(const LayerSpec& layer, std::span<const Shape> in) {
   return std::make_unique<Slice>(layer, in[0]);
 }
 

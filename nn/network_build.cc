@@ -87,7 +87,7 @@ void Network::Impl::make_layers() {
     if (info.alias) continue;
     Step step;
     step.index = static_cast<int>(i);
-    step.layer = info.make(layer, input_shapes(spec, shapes, i), mode == Mode::kTraining);
+    step.layer = info.make(layer, input_shapes(spec, shapes, i));
     step.has_grad = has_grad[i + 1];
     steps.push_back(std::move(step));
   }
