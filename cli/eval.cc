@@ -44,13 +44,17 @@ void eval(const EvalFlags& flags) {
     core::fail("{}: the loss on {} is {}: its weights are ruined; train again with a lower --lr", flags.model,
                images->source(), e.loss);
   progress.finish(fmt::format("evaluated {} on {}", flags.model, images->source()));
-  print(flags.common, fmt::format("{}\naccuracy {:.2f}%, loss {:.4f}, {} images\n", class_table(e, images->classes()),
-                                  100 * e.accuracy(), e.loss, e.examples));
-  write_result(flags.common, {{"accuracy", e.accuracy()},
-                              {"loss", e.loss},
-                              {"examples", e.examples},
-                              {"data", images->source()},
-                              {"classes", classes_to_json(e, images->classes())}});
+  const bool many = e.classes > 10;  // of ten classes, five answers are half of all
+  const std::string top5 = many ? fmt::format(" (top 5: {:.2f}%)", 100 * e.accuracy_top5()) : "";
+  print(flags.common, fmt::format("{}\naccuracy {:.2f}%{}, loss {:.4f}, {} images\n", class_table(e, images->classes()),
+                                  100 * e.accuracy(), top5, e.loss, e.examples));
+  nlohmann::json result = {{"accuracy", e.accuracy()},
+                           {"loss", e.loss},
+                           {"examples", e.examples},
+                           {"data", images->source()},
+                           {"classes", classes_to_json(e, images->classes())}};
+  if (many) result["accuracy_top5"] = e.accuracy_top5();
+  write_result(flags.common, result);
 }
 
 }  // namespace

@@ -30,6 +30,7 @@ Evaluation evaluate(const NetworkSpec& spec, const Parameters& parameters, int b
     const LossResult r = loss.evaluate(logits, b.labels);
     loss_sum += r.loss * b.size;
     result.correct += r.correct;
+    result.correct_top5 += r.correct_top5;
     result.examples += b.size;
     for (int i = 0; i < b.size; ++i) {
       const int predicted =

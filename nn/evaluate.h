@@ -10,11 +10,13 @@
 namespace fdi::nn {
 
 struct Evaluation {
-  int64_t examples = 0, correct = 0;
+  int64_t examples = 0, correct = 0, correct_top5 = 0;
   double loss = 0;  // mean cross-entropy
   int classes = 0;
   std::vector<int64_t> confusion;  // (true class, predicted class); not in it: examples whose outputs are all NaN
-  double accuracy() const { return examples > 0 ? static_cast<double>(correct) / static_cast<double>(examples) : 0; }
+  double accuracy() const { return part(correct); }
+  double accuracy_top5() const { return part(correct_top5); }
+  double part(int64_t n) const { return examples > 0 ? static_cast<double>(n) / static_cast<double>(examples) : 0; }
   int64_t count(int truth, int predicted) const {
     return confusion[static_cast<size_t>(truth) * static_cast<size_t>(classes) + static_cast<size_t>(predicted)];
   }

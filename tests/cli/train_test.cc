@@ -63,6 +63,7 @@ TEST_F(Train, TrainsEvaluatesAndTells) {
   EXPECT_EQ(evaluated["examples"], 40);
   EXPECT_NEAR(evaluated["loss"].get<double>(), trained["loss"].get<double>(), 1e-5);
   ASSERT_EQ(evaluated["classes"].size(), 4U);
+  EXPECT_FALSE(evaluated.contains("accuracy_top5"));
   int64_t examples = 0;
   for (const auto& row : evaluated["classes"]) examples += row["examples"].get<int64_t>();
   EXPECT_EQ(examples, 40);
@@ -219,6 +220,17 @@ TEST_F(Train, DataInfoShowsTheSplitThatIsThere) {
   EXPECT_FALSE(json("info.json").contains("test"));
   fs::rename(path("set/train"), path("set/other"));
   refused({"data", "info", "--data", "set", "--json", "-"}, "set: holds no train data");
+}
+
+TEST_F(Train, EvalTellsTheTopFiveOfManyClasses) {
+  const std::string data = "synthetic:classes=12,height=8,width=8,train=60,test=60";
+  const std::vector<std::string> train = {"train", "--zoo", "lenet",   "--data", data, "--epochs",
+                                          "1",     "--lr",  "0.00001", "--out",  "run"};
+  const Result t = run(train);
+  ASSERT_EQ(t.status, 0) << t.err;
+  const Result e = run({"eval", "--model", "run/model.safetensors", "--data", data, "--json", "e.json"});
+  EXPECT_THAT(e.out, HasSubstr("% (top 5: "));
+  EXPECT_GT(json("e.json")["accuracy_top5"], json("e.json")["accuracy"]);  // untrained: about 5/12 and 1/12
 }
 
 TEST_F(Train, EvalRefusesWhatDoesNotFit) {
