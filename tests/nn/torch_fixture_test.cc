@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/file.h"
+#include "kernels/winograd.h"
 #include "nn/network.h"
+#include "nn/window.h"
 
 namespace fdi::nn {
 namespace {
@@ -82,7 +84,48 @@ TEST_F(TorchFixtures, TrainingNetworksAgree) {
       if (e.spec.trainable)
         expect_close(network.gradients().data() + e.offset, c["gradients"][e.spec.name], "gradient of " + e.name);
   }
-  EXPECT_EQ(compared, 15);
+  EXPECT_EQ(compared, 18);
+}
+
+// ((a i^2 + b i) mod 61 - 30) / 32, as the script makes them.
+void make_up(int64_t a, int64_t b, std::span<float> out) {
+  for (int64_t i = 0; i < static_cast<int64_t>(out.size()); ++i)
+    out[i] = static_cast<float>((a * i * i + b * i) % 61 - 30) / 32.0F;
+}
+
+TEST_F(TorchFixtures, AConvolutionByWinogradAgrees) {
+  const json want = json::parse(core::read_file(FDI_SOURCE_DIR "/tests/fixtures/layers_large.json"));
+  const int batch = 4;
+  const NetworkSpec spec{
+      "large", {16, 16, 16}, {{Op::kConv2d, "conv", {LayerSpec::kInput}, {.units = 16, .kernel = {3, 3}}}}};
+  ASSERT_TRUE(kernels::winograd_pays(window(spec.layers[0], spec.input).geometry, batch)) << "make it larger";
+  Parameters parameters(spec);
+  make_up(5, 11, parameters.tensor(*parameters.find("conv.weight")).span());
+  make_up(3, 1, parameters.tensor(*parameters.find("conv.bias")).span());
+  Network network(spec, parameters, batch, Mode::kTraining, true);
+  make_up(7, 13, network.input().span());
+  const Pass pass{.batch = batch, .training = true};
+  const Tensor y = network.forward(pass);
+  const std::vector<float> got_y(y.data, y.data + y.size());
+  std::vector<float> dy(got_y.size());
+  make_up(3, 17, dy);
+  network.backward(pass, {dy.data(), y.shape});
+
+  constexpr double kWinogradTolerance = 2e-4;  // ten times the direct product's, of sums of 144 and of 1024 products
+  const auto expect = [&](std::span<const float> got, const char* name) {
+    const auto every = want["every"].get<size_t>();
+    ASSERT_EQ(want[name].size(), (got.size() + every - 1) / every) << name;
+    for (size_t i = 0; i < want[name].size(); ++i) {
+      const double w = want[name][i];
+      EXPECT_NEAR(got[i * every], w, kWinogradTolerance * std::max(1.0, std::abs(w))) << name << ", " << i * every;
+    }
+  };
+  expect(got_y, "y");
+  expect(network.input_gradient().span(), "dx");
+  for (const char* name : {"weight", "bias"}) {
+    const Parameters::Entry& e = *parameters.find(std::string("conv.") + name);
+    expect(network.gradients().subspan(static_cast<size_t>(e.offset), static_cast<size_t>(e.spec.shape.size())), name);
+  }
 }
 
 TEST_F(TorchFixtures, InferenceNetworksAgree) {
