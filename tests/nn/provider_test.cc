@@ -1,0 +1,75 @@
+// Whole networks on each GEMM provider: gradients through strided operands, inference on weights packed once, and the
+// recurrent layers' panels of one step.
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "kernels/gemm.h"
+#include "nn/builder.h"
+#include "tests/nn/gradient_check.h"
+
+namespace fdi::nn {
+namespace {
+
+using kernels::GemmProvider;
+
+class EveryProvider : public ::testing::TestWithParam<GemmProvider> {
+ protected:
+  void SetUp() override {
+    try {
+      kernels::set_gemm_provider(GetParam());
+    } catch (const core::Error& e) {
+      GTEST_SKIP() << e.what();
+    }
+  }
+  void TearDown() override { kernels::set_gemm_provider(GemmProvider::kNative); }
+};
+
+NetworkSpec images() {
+  SpecBuilder b("images", {6, 5, 3});
+  b.add(Op::kConv2d, "conv", {.units = 5, .kernel = {3, 3}});
+  b.add(Op::kConv2d, "strided", {.units = 4, .kernel = {3, 3}, .stride = {2, 2}});
+  b.add(Op::kConv2d, "pointwise", {.units = 3});
+  b.add(Op::kFlatten, "flat");
+  b.add(Op::kFc, "fc", {.units = 4});
+  return b.take();
+}
+
+NetworkSpec sequences() {
+  SpecBuilder b("sequences", {5, 4});
+  b.add(Op::kFc, "each_step", {.units = 6});
+  const int after = b.add(Op::kGru, "gru", {.units = 5});
+  const int before = b.add_on({0}, Op::kGru, "gru_before", {.units = 3, .reset_after = false});
+  const int lstm = b.add_on({0}, Op::kLstm, "lstm", {.units = 4});
+  b.add_on({after, before, lstm}, Op::kConcat, "all", {.axis = 1});
+  b.add(Op::kTimeMean, "mean");
+  b.add(Op::kFc, "fc", {.units = 3});
+  return b.take();
+}
+
+TEST_P(EveryProvider, GradientsMatchDifferences) {
+  expect_gradients(images());
+  expect_gradients(sequences(), {.lengths = {5, 2, 3}});
+}
+
+// A batch of one or two takes another way through a recurrent layer than a larger one.
+TEST_P(EveryProvider, InferenceMatchesTraining) {
+  for (const NetworkSpec& spec : {images(), sequences()}) {
+    Parameters parameters(spec);
+    parameters.initialize(5);
+    for (const int batch : {1, 2, 4}) {
+      SCOPED_TRACE(spec.name + ", batch " + std::to_string(batch));
+      Network training(spec, parameters, batch, Mode::kTraining), inference(spec, parameters, batch, Mode::kInference);
+      fill(training.input().span(), 6);
+      fill(inference.input().span(), 6);
+      const Pass pass{.batch = batch};
+      const Tensor want = training.forward(pass), got = inference.forward(pass);
+      for (int64_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got.data[i], want.data[i], 1e-5) << i;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Gemm, EveryProvider, ::testing::Values(GemmProvider::kNative, GemmProvider::kOpenBlas),
+                         [](const auto& p) { return p.param == GemmProvider::kNative ? "native" : "openblas"; });
+
+}  // namespace
+}  // namespace fdi::nn
