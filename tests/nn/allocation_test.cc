@@ -3,8 +3,12 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "core/threads.h"
+#include "nn/builder.h"
 #include "nn/fuse.h"
 #include "nn/network.h"
 #include "nn/zoo.h"
@@ -68,8 +72,25 @@ class Allocation : public ::testing::TestWithParam<std::tuple<const char*, int>>
   int threads_ = 0;
 };
 
+// Every layer that keeps or draws something of its own, and those that only move data.
+NetworkSpec sequence_network() {
+  SpecBuilder b("sequence", {6, 9});
+  const int gru = b.add(Op::kGru, "gru", {.units = 17});
+  const int lstm = b.add_on({gru}, Op::kLstm, "lstm", {.units = 12});
+  b.add_on({gru}, Op::kGru, "gru_before", {.units = 8, .reset_after = false});
+  const int cut = b.add(Op::kSlice, "cut", {.axis = 1, .begin = 1, .end = 7});
+  b.add_on({lstm, cut}, Op::kConcat, "both", {.axis = 1});
+  b.add(Op::kDropout, "dropout", {.rate = 0.5F});
+  b.add(Op::kTimeMean, "mean");
+  b.add(Op::kFc, "fc", {.units = 10});
+  return b.take();
+}
+
 TEST_P(Allocation, NoneInTrainingNorInInference) {
-  const NetworkSpec spec = fuse_relu(make_zoo(std::get<0>(GetParam()), {.width = 0.25}));
+  const std::string name = std::get<0>(GetParam());
+  const bool sequence = name == "sequence";
+  const NetworkSpec spec = sequence ? sequence_network() : fuse_relu(make_zoo(name, {.width = 0.25}));
+  const std::vector<int> lengths{6, 2, 0, 5, 1, 6, 3, 4};
   Parameters parameters(spec);
   parameters.initialize(1);
   Network training(spec, parameters, 8, Mode::kTraining);
@@ -79,6 +100,7 @@ TEST_P(Allocation, NoneInTrainingNorInInference) {
   const auto step = [&](int batch) {
     Pass pass;
     pass.batch = batch;
+    if (sequence) pass.lengths = std::span(lengths).first(static_cast<size_t>(batch));
     inference.forward(pass);
     training.forward(pass);
     pass.training = true;
@@ -88,14 +110,13 @@ TEST_P(Allocation, NoneInTrainingNorInInference) {
   step(8);  // OpenMP starts its threads here
   step(3);
   const int64_t before = allocations;
-  step(8);
-  step(3);
-  step(8);
+  for (const int batch : {8, 3, 2, 5, 8}) step(batch);
   EXPECT_EQ(allocations - before, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Zoo, Allocation,
-                         ::testing::Combine(::testing::Values("vgg16", "resnet20", "lenet"), ::testing::Values(1, 2)));
+                         ::testing::Combine(::testing::Values("vgg16", "resnet20", "lenet", "sequence"),
+                                            ::testing::Values(1, 2)));
 
 }  // namespace
 }  // namespace fdi::nn
