@@ -103,8 +103,10 @@ TEST(RecurrentLayers, ThreadsChangeNoBit) {
     Runner runner(spec_of(kind, 4, 30, 150));
     core::set_threads(1);
     const auto one = runner.run(x, 64, Mode::kTraining);
-    core::set_threads(2);
-    EXPECT_EQ(one, runner.run(x, 64, Mode::kTraining)) << name_of(kind);
+    for (const int threads : {2, 3, 5, 7}) {
+      core::set_threads(threads);
+      EXPECT_EQ(one, runner.run(x, 64, Mode::kTraining)) << name_of(kind) << ", threads " << threads;
+    }
   }
   core::set_threads(before);
 }
