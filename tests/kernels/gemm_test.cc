@@ -1,6 +1,7 @@
 // GEMM on every target of the machine against the naive twin: around the tile's edges, all operand forms.
 #include "kernels/gemm.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
