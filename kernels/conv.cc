@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/column_sums.h"
 #include "kernels/winograd.h"
 
 namespace fdi::kernels {
@@ -122,19 +123,6 @@ void for_each_image(const PerImage& p, int batch, const Workspace& ws, const Wor
   for (int worker = omp_get_thread_num(); worker < p.workers; worker += omp_get_num_threads()) share(worker);
 }
 
-void column_sums(const float* x, int64_t rows, int64_t columns, int threads, float* sums) {
-  // Each thread owns a range of columns, so the order of summation does not depend on their number.
-  constexpr int64_t kStripe = 64;
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (int64_t begin = 0; begin < columns; begin += kStripe) {
-    const int64_t count = std::min(kStripe, columns - begin);
-    double total[kStripe] = {};
-    for (int64_t i = 0; i < rows; ++i)
-      for (int64_t j = 0; j < count; ++j) total[j] += x[i * columns + begin + j];
-    for (int64_t j = 0; j < count; ++j) sums[begin + j] = static_cast<float>(total[j]);
-  }
-}
-
 // What im2col and its adjoint share: run(column, pixel, first, last) for each patch and kernel row. The row's floats
 // [first, last) are at columns[column + i] and lie inside the image at x[pixel + i]; the others are padding.
 template <class Run>
@@ -250,7 +238,7 @@ void conv2d_backward_data(const ConvGeometry& g, int batch, const float* dy, con
 
 void conv2d_backward_weight(const ConvGeometry& g, int batch, const float* x, const float* dy, float* dweight,
                             float* dbias, ConvPath path, const Workspace& ws) noexcept {
-  if (dbias != nullptr) column_sums(dy, batch * pixels(g), g.out_channel, ws.threads, dbias);
+  if (dbias != nullptr) column_sums(batch * pixels(g), g.out_channel, dy, dbias, ws.threads);
   path = effective(path, g, batch);
   if (path == ConvPath::kWinograd) return winograd_backward_weight(g, batch, x, dy, dweight, ws);
   if (path == ConvPath::kFused) {
