@@ -1,6 +1,8 @@
 #include "bench/peers.h"
 
 #include <fmt/core.h>
+#include <omp.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -86,6 +88,23 @@ std::string onednn_version() {
 #endif
 }
 
+namespace {
+
+// Where OMP_PROC_BIND is set already, OpenMP has bound this thread to one processor; a program started now would
+// inherit that and crowd all its threads there. The places still name all processors that the process was given.
+void unbind() {
+  cpu_set_t all;
+  CPU_ZERO(&all);
+  for (int place = 0; place < omp_get_num_places(); ++place) {
+    std::vector<int> ids(static_cast<size_t>(omp_get_place_num_procs(place)));
+    omp_get_place_proc_ids(place, ids.data());
+    for (const int id : ids) CPU_SET(id, &all);
+  }
+  if (CPU_COUNT(&all) > 0) ::sched_setaffinity(0, sizeof(all), &all);
+}
+
+}  // namespace
+
 void restart_with_best_environment(int threads) {
   std::error_code ignored;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", ignored);
@@ -103,6 +122,7 @@ void restart_with_best_environment(int threads) {
   std::vector<std::string> words = command_line();
   if (!changed || words.empty()) return;
   ::setenv("FASTDEEPIOT_BENCH_RESTARTED", "1", 1);
+  unbind();
   std::vector<char*> argv;
   argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
