@@ -8,8 +8,8 @@
 namespace fdi::kernels {
 namespace {
 
-constexpr int64_t kStripe = 16;               // columns a thread adds up together: one cache line of each row
-constexpr int64_t kWorthThreads = 32 * 1024;  // floats; below it, waking threads costs more than it saves
+constexpr int64_t kStripe = 16;                        // columns a thread adds up together: one cache line of each row
+constexpr int64_t kWorthThreads = int64_t{32} * 1024;  // floats; below it, waking threads costs more than it saves
 
 template <int64_t kCount>
 void stripe(int64_t rows, int64_t columns, int64_t count, const float* x, float* sums) {

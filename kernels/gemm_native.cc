@@ -33,7 +33,7 @@ constexpr int64_t kPackedRows = 64;
 // Rows of A this far apart fall into one L1 set and push each other out: they are packed where B has many panels.
 constexpr int64_t kAliasFloats = 1024;
 // How far ahead a packed panel of B is fetched: floats x rows of the tile, since low tiles eat B faster.
-constexpr int64_t kFetchAhead = 512 * 14;
+constexpr int64_t kFetchAhead = int64_t{512} * 14;
 constexpr int64_t kForkFlops = 1 << 19;  // below, waking the other threads costs more than it saves
 
 constexpr int64_t kBlockTiles = (kDirectRows + kTileRows - 1) / kTileRows;  // of rows that stay in L2: 384 KB of A
@@ -70,7 +70,7 @@ Plan MakePlan(const Gemm& g, int threads) {
                                                      : SourceB::kPack;
   const int64_t row_tiles = CeilDiv(g.m, kTileRows), panels = Panels(g.n);
   p.threads = 2 * g.m * g.n * g.k < kForkFlops ? 1 : threads;
-  p.split_rows = row_tiles >= 4 * p.threads || row_tiles >= panels;
+  p.split_rows = row_tiles >= int64_t{4} * p.threads || row_tiles >= panels;
   const int64_t shares = p.split_rows ? row_tiles : panels;
   p.threads = static_cast<int>(std::min<int64_t>(p.threads, shares));
   p.kc = CeilDiv(g.k, CeilDiv(g.k, kBlockK));

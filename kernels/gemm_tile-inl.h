@@ -120,7 +120,8 @@ HWY_INLINE void Tile(int64_t k, A a, const float* HWY_RESTRICT b, int64_t ldb, c
     for (int r = 0; r < R; ++r)
       for (int v = 0; v < NV; ++v) hwy::Prefetch(out.c + r * out.ldc + v * kLanes);
   }
-  constexpr int kStep = U > 4 ? U : 4;  // k per turn of the loop: less counting
+  static_assert(4 % U == 0);
+  constexpr int kStep = 4;  // k per turn of the loop: less counting
   int64_t i = 0;
   for (; i + kStep <= k; i += kStep) {
     if (out.next_a != nullptr) {

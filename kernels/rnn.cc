@@ -210,7 +210,7 @@ void gru_after_forward(const RnnStep& s) noexcept {
 void gru_before_reset(const RnnStep& s) noexcept {
   const auto row = &HWY_DYNAMIC_DISPATCH(gru_reset_row);
   for_each_example(
-      s, [&](int64_t b) { row(s, b); }, [&](int64_t b) { clear(s.gates[b] + 3 * s.units, s.units); });
+      s, [&](int64_t b) { row(s, b); }, [&](int64_t b) { clear(s.gates[b] + int64_t{3} * s.units, s.units); });
 }
 
 void gru_before_update(const RnnStep& s) noexcept {
@@ -239,15 +239,15 @@ void gru_after_backward(const RnnStep& s, const RnnStepGradient& g) noexcept {
   for_each_example(
       s, [&](int64_t b) { row(s, g, b); },
       [&](int64_t b) {
-        clear(g.dgx[b], 3 * s.units);
-        clear(g.dgh[b], 3 * s.units);
+        clear(g.dgx[b], int64_t{3} * s.units);
+        clear(g.dgh[b], int64_t{3} * s.units);
       });
 }
 
 void gru_before_update_backward(const RnnStep& s, const RnnStepGradient& g) noexcept {
   const auto row = &HWY_DYNAMIC_DISPATCH(gru_update_backward_row);
   for_each_example(
-      s, [&](int64_t b) { row(s, g, b); }, [&](int64_t b) { clear(g.dgx[b], 3 * s.units); });
+      s, [&](int64_t b) { row(s, g, b); }, [&](int64_t b) { clear(g.dgx[b], int64_t{3} * s.units); });
 }
 
 void gru_before_reset_backward(const RnnStep& s, const RnnStepGradient& g) noexcept {
@@ -259,7 +259,7 @@ void gru_before_reset_backward(const RnnStep& s, const RnnStepGradient& g) noexc
 void lstm_backward(const RnnStep& s, const RnnStepGradient& g) noexcept {
   const auto row = &HWY_DYNAMIC_DISPATCH(lstm_backward_row);
   for_each_example(
-      s, [&](int64_t b) { row(s, g, b); }, [&](int64_t b) { clear(g.dgx[b], 4 * s.units); });
+      s, [&](int64_t b) { row(s, g, b); }, [&](int64_t b) { clear(g.dgx[b], int64_t{4} * s.units); });
 }
 
 }  // namespace fdi::kernels

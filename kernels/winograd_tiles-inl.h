@@ -119,7 +119,7 @@ void TransformOutput(const Tiles& t, const Products& m, int64_t tile, int64_t ro
       for (int j = 0; j < M; ++j) {
         if (j >= columns) break;
         const V value = hn::Add(out[j], add);
-        hn::StoreU(relu ? at_least(d, zero, value) : value, d, to + i * line + j * g.out_channel + c);
+        hn::StoreU(relu ? at_least(d, zero, value) : value, d, to + i * line + int64_t{j} * g.out_channel + c);
       }
     }
   });

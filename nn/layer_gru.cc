@@ -31,7 +31,7 @@ class GruResetBefore final : public Recurrent {
   void step_forward(const Run& run, const kernels::RnnStep& step) noexcept override {
     product(run, 0, step.h_prev, step);
     kernels::gru_before_reset(step);
-    product(run, 1, {step.gates.data + 3 * units_, step.gates.ld}, step);
+    product(run, 1, {step.gates.data + int64_t{3} * units_, step.gates.ld}, step);
     kernels::gru_before_update(step);
   }
   void step_backward(const Run& run, const kernels::RnnStep& step,

@@ -178,7 +178,7 @@ kernels::RnnStep Recurrent::step_at(const Pass& pass, const Run& run, int t, flo
   if (!training) return s;
   float* h = state_h(run.batch) + t * u;
   float* c = state_c(run.batch) + t * u;
-  s.gates = {state_ + t * 4 * u, 4 * line};
+  s.gates = {state_ + int64_t{4} * t * u, 4 * line};
   s.h_prev = {h, line};
   if (t + 1 < time_) s.h_next = {h + u, line};  // the last one goes to run.h, where nobody reads it
   s.c_prev = {c, cell_line};
