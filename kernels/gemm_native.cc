@@ -5,6 +5,7 @@
 // panel stays in L1 while a block of rows passes. A matrix is read where it lies; image patches, transposed operands
 // and rows that would share a cache set are copied, one tile of rows at a time. The tiles of a thread are its own, and
 // K is never split between threads: the result does not depend on their number.
+// Over 300 lines because the plan, its workspace and the loops that follow it have to be read together.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/gemm_native.cc"
 #include <hwy/foreach_target.h>  // must come before highway.h
@@ -209,8 +210,8 @@ class Multiply {
   }
 
   // Row tiles [tile_begin, tile_end) of C, one block of K and of columns. Tiles have equal heights, or one row less.
-  // Usually all panels of B pass by a tile's rows. Where B is read in place it is the rows that pass by a panel, so
-  // that each line of B comes from far away once only.
+  // Usually all panels of B pass by a tile's rows. Where B is read in place, or too wide for L2, it is the rows that
+  // pass by a panel, so that each line of B comes from far away once only.
   void Rows(int64_t tile_begin, int64_t tile_end, const Block& block, float* own) const {
     float* const scratch = own + RoundUp(p_.packed_a, 16);
     float* const tail = scratch + RoundUp(2 * p_.run, 16);
