@@ -75,7 +75,7 @@ std::vector<ConvShape> vgg_conv_shapes() {
           {8, 256, 256}, {4, 256, 512}, {4, 512, 512}, {2, 512, 512}};
 }
 
-Report conv(const std::vector<ConvShape>& shapes, int batch, const profile::MeasureOptions& timing) {
+Report conv(const std::vector<ConvShape>& shapes, int batch, const device::MeasureOptions& timing) {
   Report report;
   report.json = {{"conditions", conditions()}, {"batch", batch}, {"layers", nlohmann::json::array()}};
   report.text = conditions_line() +
@@ -103,9 +103,9 @@ Report conv(const std::vector<ConvShape>& shapes, int batch, const profile::Meas
       peer = std::make_unique<OnednnNetwork>(spec, parameters, batch, Ends::kAny);
       contenders.emplace_back([&] { peer->run(); });
     }
-    const std::vector<profile::Timing> t = profile::measure_interleaved(contenders, timing);
+    const std::vector<device::Timing> t = device::measure_interleaved(contenders, timing);
     const double flops = 2.0 * static_cast<double>(g.out_size()) * batch * g.patch();
-    const auto gflops = [&](const profile::Timing& time) { return flops / time.median_us / 1e3; };
+    const auto gflops = [&](const device::Timing& time) { return flops / time.median_us / 1e3; };
     nlohmann::json row = {{"size", shape.size},
                           {"in_channel", shape.in_channel},
                           {"kernel", shape.kernel},

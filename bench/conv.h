@@ -17,6 +17,6 @@ struct ConvShape {
 std::vector<ConvShape> vgg_conv_shapes();
 
 // JSON: layers [{size, in_channel, out_channel, kernel, stride, gflops, explicit_gflops, rel_mad, peers, ratios}].
-Report conv(const std::vector<ConvShape>& shapes, int batch, const profile::MeasureOptions& timing);
+Report conv(const std::vector<ConvShape>& shapes, int batch, const device::MeasureOptions& timing);
 
 }  // namespace fdi::bench

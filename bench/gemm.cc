@@ -23,11 +23,11 @@ std::span<float> random_matrix(core::Arena& arena, int64_t rows, int64_t columns
 }
 
 struct Result {
-  profile::Timing ours, packed;
-  std::map<std::string, profile::Timing> peers;
+  device::Timing ours, packed;
+  std::map<std::string, device::Timing> peers;
 };
 
-Result run(const GemmShape& shape, const profile::MeasureOptions& timing) {
+Result run(const GemmShape& shape, const device::MeasureOptions& timing) {
   const int64_t rows = shape.n, columns = shape.m, k = shape.k;
   using core::Arena;
   kernels::Gemm call;
@@ -61,7 +61,7 @@ Result run(const GemmShape& shape, const profile::MeasureOptions& timing) {
     contenders.back()();
     expect_equal(c, peer_c, 4e-6F * static_cast<float>(k), "bench gemm, " + peer.name);  // sums of k products below 1
   }
-  const std::vector<profile::Timing> timings = profile::measure_interleaved(contenders, timing);
+  const std::vector<device::Timing> timings = device::measure_interleaved(contenders, timing);
   Result result{timings[0], timings[1], {}};
   for (size_t i = 0; i < gemm_peers().size(); ++i) result.peers[gemm_peers()[i].name] = timings[2 + i];
   return result;
@@ -78,7 +78,7 @@ std::vector<GemmShape> vgg_gemm_shapes() {
   return shapes;
 }
 
-Report gemm(const std::vector<GemmShape>& shapes, const profile::MeasureOptions& timing) {
+Report gemm(const std::vector<GemmShape>& shapes, const device::MeasureOptions& timing) {
   Report report;
   report.json = {{"conditions", conditions()}, {"shapes", nlohmann::json::array()}};
   report.text = conditions_line() + fmt::format("{:>6} {:>6} {:>6} {:>9} {:>9}", "M", "N", "K", "GFLOP/s", "packed");
@@ -90,7 +90,7 @@ Report gemm(const std::vector<GemmShape>& shapes, const profile::MeasureOptions&
     const Result result = run(shape, timing);
     const double flops =
         2.0 * static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k);
-    const auto gflops = [&](const profile::Timing& t) { return flops / t.median_us / 1e3; };
+    const auto gflops = [&](const device::Timing& t) { return flops / t.median_us / 1e3; };
     nlohmann::json row = {{"m", shape.m},
                           {"n", shape.n},
                           {"k", shape.k},

@@ -19,6 +19,6 @@ std::vector<GemmShape> vgg_gemm_shapes();
 // JSON: shapes [{m, n, k, gflops, packed_gflops, rel_mad, peers {name: gflops}, ratios {name: x}}], summary
 // {name: {geometric_mean, minimum}} of the ratios. `packed_gflops`: B packed beforehand, as inference has it.
 // `gflops` pay for the packing of both, as the peers' do.
-Report gemm(const std::vector<GemmShape>& shapes, const profile::MeasureOptions& timing);
+Report gemm(const std::vector<GemmShape>& shapes, const device::MeasureOptions& timing);
 
 }  // namespace fdi::bench

@@ -7,7 +7,7 @@
 
 namespace fdi::bench {
 
-Report loader(const std::string& data, int batch, int workers, const profile::MeasureOptions& timing) {
+Report loader(const std::string& data, int batch, int workers, const device::MeasureOptions& timing) {
   const datasets::DatasetPtr images = datasets::open_dataset(datasets::locate(data).path, datasets::Split::kTrain);
   const datasets::LoaderOptions options{.batch = batch, .augment = {.pad_crop = 4, .flip = true}, .workers = workers};
   datasets::Loader source(images, datasets::compute_normalization(*images), options);
@@ -17,7 +17,7 @@ Report loader(const std::string& data, int batch, int workers, const profile::Me
     while (source.next() != nullptr) {
     }
   };
-  const profile::Timing t = profile::measure(pass, timing);
+  const device::Timing t = device::measure(pass, timing);
   const double images_per_s = static_cast<double>(images->size()) / t.median_us * 1e6;
   Report report;
   report.json = to_json(t);

@@ -8,6 +8,6 @@
 namespace fdi::bench {
 
 // JSON: {images_per_s, median_ms (of one pass over the training split), min_ms, rel_mad, examples, source}.
-Report loader(const std::string& data, int batch, int workers, const profile::MeasureOptions& timing);
+Report loader(const std::string& data, int batch, int workers, const device::MeasureOptions& timing);
 
 }  // namespace fdi::bench

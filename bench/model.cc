@@ -64,7 +64,7 @@ nn::NetworkSpec rnn_spec(const RnnShape& shape) {
   return spec;
 }
 
-Report model(const nn::NetworkSpec& spec, int batch, bool peer, const profile::MeasureOptions& timing) {
+Report model(const nn::NetworkSpec& spec, int batch, bool peer, const device::MeasureOptions& timing) {
   const size_t before = core::peak_memory_bytes();
   std::unique_ptr<nn::Network> network;
   {
@@ -83,7 +83,7 @@ Report model(const nn::NetworkSpec& spec, int batch, bool peer, const profile::M
   std::vector<std::function<void()>> contenders = {[&] { network->forward(pass); }};
   peer = peer && have_onednn();
   if (peer) contenders.push_back(make_peer(spec, batch, *network, pass));
-  const std::vector<profile::Timing> t = profile::measure_interleaved(contenders, timing);
+  const std::vector<device::Timing> t = device::measure_interleaved(contenders, timing);
 
   const nn::Network::Memory memory = network->memory();
   Report report;

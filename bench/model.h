@@ -20,6 +20,6 @@ nn::NetworkSpec rnn_spec(const RnnShape& shape);
 // before_mb, building_peak_mb}, peers {onednn {median_ms, ...}}, ratios {onednn: their time / ours}}.
 // peak_memory_mb is the resident peak of this process while our network runs, before any peer exists: program and
 // libraries (before_mb) included. `peer` false: no peer is built at all.
-Report model(const nn::NetworkSpec& spec, int batch, bool peer, const profile::MeasureOptions& timing);
+Report model(const nn::NetworkSpec& spec, int batch, bool peer, const device::MeasureOptions& timing);
 
 }  // namespace fdi::bench

@@ -26,7 +26,7 @@ std::string conditions_line() {
                      core::threads() == 1 ? "" : "s", openblas_version(), onednn_version());
 }
 
-nlohmann::json to_json(const profile::Timing& timing) {
+nlohmann::json to_json(const device::Timing& timing) {
   return {{"median_ms", timing.median_us / 1e3}, {"min_ms", timing.min_us / 1e3}, {"rel_mad", timing.rel_mad}};
 }
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "profile/measure.h"
+#include "device/measure.h"
 
 namespace fdi::bench {
 
@@ -20,7 +20,7 @@ nlohmann::json conditions();
 std::string conditions_line();
 
 // {median_ms, min_ms, rel_mad}
-nlohmann::json to_json(const profile::Timing& timing);
+nlohmann::json to_json(const device::Timing& timing);
 
 // A benchmark of something wrong is worse than none: throws std::runtime_error where the contenders' numbers differ by
 // more than `tolerance`.

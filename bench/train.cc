@@ -13,7 +13,7 @@
 
 namespace fdi::bench {
 
-Report train(const nn::NetworkSpec& spec, int batch, const profile::MeasureOptions& timing) {
+Report train(const nn::NetworkSpec& spec, int batch, const device::MeasureOptions& timing) {
   const nn::NetworkSpec fused = nn::fuse_relu(spec);
   nn::Parameters parameters(fused);
   parameters.initialize(1);
@@ -39,7 +39,7 @@ Report train(const nn::NetworkSpec& spec, int batch, const profile::MeasureOptio
     optimizer.step(parameters.trainable(), network.gradients(), 1e-3, config.momentum);
     ++pass.step;
   };
-  const profile::Timing t = profile::measure(step, timing);
+  const device::Timing t = device::measure(step, timing);
 
   const double images_per_s = batch / t.median_us * 1e6;
   const nn::Network::Memory memory = network.memory();

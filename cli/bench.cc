@@ -20,7 +20,7 @@ namespace {
 
 struct Options {
   CommonOptions common;
-  profile::MeasureOptions timing{.min_runs = 11, .max_seconds = 1.5};
+  device::MeasureOptions timing{.min_runs = 11, .max_seconds = 1.5};
   int64_t m = 0, n = 0, k = 0;
 };
 

@@ -14,7 +14,7 @@
 namespace fdi::bench {
 namespace {
 
-constexpr profile::MeasureOptions kShort{.warm_up = 0, .min_runs = 3, .max_runs = 3, .min_interval_us = 1};
+constexpr device::MeasureOptions kShort{.warm_up = 0, .min_runs = 3, .max_runs = 3, .min_interval_us = 1};
 
 TEST(Ratios, GeometricMeanAndMinimum) {
   const Ratios r = summarize_ratios({0.5, 2.0, 1.0});

@@ -21,12 +21,13 @@ const std::map<std::string, Folders>& allowed() {
       {"kernels", {"core"}},
       {"nn", {"core", "kernels"}},
       {"datasets", {"core"}},
-      {"profile", {"core", "kernels", "nn"}},
-      {"compress", {"core", "nn", "profile"}},
-      {"bench", {"core", "kernels", "nn", "datasets", "profile", "compress"}},
-      {"cli", {"core", "kernels", "nn", "datasets", "profile", "compress", "bench"}},
+      {"device", {"core", "kernels", "nn"}},
+      {"profile", {"core", "nn", "device"}},
+      {"compress", {"core", "nn", "device", "profile"}},
+      {"bench", {"core", "kernels", "nn", "datasets", "device", "profile", "compress"}},
+      {"cli", {"core", "kernels", "nn", "datasets", "device", "profile", "compress", "bench"}},
       // A test may use everything; bench is left to the tests of bench and of the program (below).
-      {"tests", {"core", "kernels", "nn", "datasets", "profile", "compress", "cli"}},
+      {"tests", {"core", "kernels", "nn", "datasets", "device", "profile", "compress", "cli"}},
   };
   return table;
 }

@@ -1,11 +1,11 @@
 // The stopwatch, on a clock that the test moves: no assertion here depends on how fast the machine is.
-#include "profile/measure.h"
+#include "device/measure.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-namespace fdi::profile {
+namespace fdi::device {
 namespace {
 
 struct FakeClock {
@@ -108,4 +108,4 @@ TEST(Measure, RealClockOnlyMovesForward) {
 }
 
 }  // namespace
-}  // namespace fdi::profile
+}  // namespace fdi::device

@@ -1,0 +1,38 @@
+// The one stopwatch: warms up, repeats until the spread is small or a cap is reached, and returns the spread.
+// All timing in the program, benchmarks and profiles alike, goes through here.
+// Threads: start the process with OMP_PROC_BIND=true where several threads are timed, so that none wanders between
+// cores (a process cannot set that for itself once OpenMP runs); one thread needs no pinning on an idle machine.
+#pragma once
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace fdi::device {
+
+struct Timing {
+  double min_us = 0, median_us = 0, mean_us = 0;
+  double rel_mad = 0;  // median absolute deviation / median
+  int runs = 0;
+};
+
+struct MeasureOptions {
+  int warm_up = 1;
+  int min_runs = 20;  // the paper's 20
+  int max_runs = 1000;
+  double target_rel_mad = 0.01;  // stop repeating below this spread ...
+  double max_seconds = 2.0;      // ... or after this time, for all contenders together (min_runs are always taken)
+  double min_interval_us = 200;  // a shorter function is called several times per reading
+};
+
+Timing summarize(std::span<const double> readings_us);
+
+using Clock = std::function<double()>;  // microseconds since some fixed moment
+double steady_clock_us();
+
+Timing measure(const std::function<void()>& run, const MeasureOptions& options = {},
+               const Clock& now_us = steady_clock_us);
+// Several contenders in turn, A B C A B C ..., so that a drifting clock hits all alike: ratios of one run are honest.
+std::vector<Timing> measure_interleaved(std::span<const std::function<void()>> runs, const MeasureOptions& options = {},
+                                        const Clock& now_us = steady_clock_us);
+
+}  // namespace fdi::device
