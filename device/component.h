@@ -1,0 +1,44 @@
+// Component: one layer as inference runs it, with its input shapes: what is timed, stored and predicted. A network's
+// time is the sum of its components'. Called by engines, the profile and the time model.
+#pragma once
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "nn/spec.h"
+
+namespace fdi::device {
+
+struct Component {
+  nn::LayerSpec layer;        // fused (ReLU and batch norm inside, see nn/fuse.h); its inputs are not looked at
+  std::vector<nn::Shape> in;  // without the batch, which is 1
+  // Weights and activations of the whole network that the layer is part of: what passes through the caches between two
+  // runs of the layer. Less than the layer's own: the layer alone (warm caches).
+  int64_t network_bytes = 0;
+  bool operator==(const Component&) const = default;
+};
+
+// Floats of weights, inputs and output of the layer, in bytes.
+int64_t own_bytes(const Component& component);
+// {"layer": {...}, "in": [[32, 32, 3]], "network_bytes": 0}; reading throws Error naming `where` for what does not fit.
+nlohmann::json component_to_json(const Component& component);
+Component component_from_json(const nlohmann::json& json, const std::string& where);
+
+// What runs when `spec` infers, in order: batch norms folded, ReLUs fused, dropout and mere changes of shape gone.
+// network_bytes is set to the sum of all weights and outputs and the input.
+std::vector<Component> components(const nn::NetworkSpec& spec);
+
+// What a runner is asked to time: a network of one or more layers, ready to run (fused).
+struct Job {
+  nn::NetworkSpec network;
+  int64_t touch_bytes = 0;  // other memory that passes through the caches before each run; 0: runs follow each other
+  bool plain_ends = false;  // input and output in NHWC (a whole network); else in the layouts the engine likes best
+  bool operator==(const Job&) const = default;
+};
+Job job_of(const Component& component);   // one layer; several inputs of one shape read the same tensor
+Job job_of(const nn::NetworkSpec& spec);  // the whole network, fused
+nlohmann::json job_to_json(const Job& job);
+Job job_from_json(const nlohmann::json& json, const std::string& where);
+
+}  // namespace fdi::device

@@ -1,0 +1,39 @@
+// Engines under test: somebody's kernels behind one small interface. Each prepares a network with layouts and weights
+// of its own choice; only run() is timed. Nothing about an engine's inside is known to the profile or the time model.
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "nn/network.h"
+#include "nn/spec.h"
+
+namespace fdi::device {
+
+// A network ready to run at batch 1 on core::threads() threads.
+class Prepared {
+ public:
+  virtual ~Prepared() = default;
+  virtual std::span<float> input() = 0;         // NHWC where plain ends were asked for
+  virtual std::span<const float> output() = 0;  // after run()
+  virtual void run() = 0;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  virtual std::string name() const = 0;     // "native", "onednn", "xnnpack"
+  virtual std::string version() const = 0;  // "2.6.3"
+  virtual bool supports(nn::Op op) const = 0;
+  // `fused`: see nn/fuse.h. Throws Error for an op it does not have. The weights may be freed afterwards.
+  virtual std::unique_ptr<Prepared> prepare(const nn::NetworkSpec& fused, nn::Parameters& parameters,
+                                            bool plain_ends) const = 0;
+};
+
+std::unique_ptr<Engine> make_engine(
+    std::string_view name);               // throws Error: unknown, or not built in (names the package)
+std::vector<std::string> engine_names();  // of those that were built in, native first
+
+}  // namespace fdi::device

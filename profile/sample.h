@@ -1,0 +1,32 @@
+// Sample: a component and the time it took. The profile's result, the time model's food.
+#pragma once
+#include <span>
+#include <string>
+#include <vector>
+
+#include "device/component.h"
+#include "device/identity.h"
+#include "device/measure.h"
+
+namespace fdi::profile {
+
+struct Sample {
+  device::Component component;
+  // Over all passes, clock drift divided out: median_us is the median of the passes' medians.
+  device::Timing time;
+  std::vector<double> pass_us;  // each pass's median, drift divided out: their spread is the noise floor
+};
+
+struct SampleSet {
+  device::Identity device;
+  std::vector<Sample> samples;
+};
+
+// One header row: op, every structure field, median_us, mean_us, min_us, rel_mad, runs, pass_us (";" between passes),
+// and the device's key. Reading throws Error "F: row 7: ..." for a missing column, a time that is not a positive
+// number, a component that does not fit together, rows of different devices.
+void write_samples_csv(const std::string& path, const SampleSet& set);
+SampleSet read_samples_csv(const std::string& path);
+SampleSet parse_samples_csv(std::string_view text, const std::string& where);
+
+}  // namespace fdi::profile

@@ -1,0 +1,70 @@
+// TimeModel: how long a component takes on one device, as a tree of linear rules per op that a person can read
+// (paper section 3.1.2, Algorithm 1). Fitted from samples; asked by predict, by compression and by the report.
+#pragma once
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "profile/sample.h"
+
+namespace fdi::profile {
+
+enum class Features { kPaper, kGranular };
+enum class Weighting { kRelative, kPaper };  // squared error of (y^ - y) / y, or of y^ - y as printed in equation 4
+
+struct FitOptions {
+  Features features = Features::kGranular;
+  Weighting weighting = Weighting::kRelative;
+  double stop_mape = 0.05;  // a node whose fit is this good is a leaf ...
+  int min_samples = 15;     // ... and so is one with fewer samples
+  int min_child = 8;
+  double held_out = 0.25;
+  uint64_t seed = 1;  // of the split
+};
+
+struct Prediction {
+  double us = 0, low_us = 0, high_us = 0;  // split-conformal interval, 90%
+  std::string rule;                        // the path and the leaf's law: "in_channel is a multiple of 4, ... -> ..."
+  std::string outside;                     // empty, or what lies outside the sampled scope: "out_channel 700 > 512"
+};
+
+struct OpQuality {  // on the held-out samples
+  int samples = 0;
+  double mape = 0, mae_us = 0, r2 = 0, within_5 = 0, within_10 = 0;
+  double noise_floor = 0;                                // MAPE between independent passes over the same components
+  std::vector<std::pair<std::string, double>> p_values;  // t-test of each explanatory variable, unconstrained OLS
+};
+
+class OpModel;  // profile/op_model.h: the tree of one op
+
+class TimeModel {
+ public:
+  // Throws Error for too few samples of an op (says how many are wanted), mixed or emulated devices are the caller's
+  // part.
+  static TimeModel fit(const SampleSet& set, const FitOptions& options = {});
+  static TimeModel from_json(const nlohmann::json& json, const std::string& where);
+  nlohmann::json to_json() const;
+
+  // Throws Error for an op that was not profiled.
+  Prediction predict(const device::Component& component) const;
+  const device::Identity& device() const;
+  std::map<nn::Op, OpQuality> quality() const;
+  std::string rules() const;  // the trees as text
+
+  // (further members as the work needs them)
+};
+
+// Sum over components(spec), and what of it lies outside the scope.
+struct LayerPrediction {
+  std::string name;
+  Prediction prediction;
+};
+struct NetworkPrediction {
+  std::vector<LayerPrediction> layers;
+  double total_us = 0;
+};
+NetworkPrediction predict_network(const TimeModel& model, const nn::NetworkSpec& spec);
+
+}  // namespace fdi::profile
