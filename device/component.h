@@ -11,7 +11,8 @@
 namespace fdi::device {
 
 struct Component {
-  nn::LayerSpec layer;        // fused (ReLU and batch norm inside, see nn/fuse.h); its inputs are not looked at
+  nn::LayerSpec
+      layer;  // fused (ReLU and batch norm inside, see nn/fuse.h); its inputs: kInput, as often as `in` is long
   std::vector<nn::Shape> in;  // without the batch, which is 1
   // Weights and activations of the whole network that the layer is part of: what passes through the caches between two
   // runs of the layer. Less than the layer's own: the layer alone (warm caches).
@@ -36,7 +37,9 @@ struct Job {
   bool plain_ends = false;  // input and output in NHWC (a whole network); else in the layouts the engine likes best
   bool operator==(const Job&) const = default;
 };
-Job job_of(const Component& component);   // one layer; several inputs of one shape read the same tensor
+// One layer. All its inputs are the network's input: an add reads it twice. A network has one input, so a concat of
+// several widths is timed as one of as many equal widths, whose sum differs by at most half an extent per input.
+Job job_of(const Component& component);
 Job job_of(const nn::NetworkSpec& spec);  // the whole network, fused
 nlohmann::json job_to_json(const Job& job);
 Job job_from_json(const nlohmann::json& json, const std::string& where);

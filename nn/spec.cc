@@ -22,12 +22,6 @@ int64_t checked_size(const Shape& shape) {
   return n;
 }
 
-void check_shape(const std::string& who, const char* what, const Shape& shape) {
-  if (shape.rank < 1 || shape.rank > kMaxRank || checked_size(shape) < 0)
-    core::fail("{} {} has shape {}, want 1 to {} axes, each from 1 to {}, at most {} elements in all", who, what,
-               core::to_string(shape), kMaxRank, kMaxDimension, kMaxElements);
-}
-
 void check_arity(const LayerSpec& layer, const OpInfo& info) {
   const auto n = static_cast<int>(layer.inputs.size());
   if (n >= info.min_inputs && n <= info.max_inputs) return;
@@ -54,6 +48,12 @@ const char* name_fault(std::string_view name) {
   return nullptr;
 }
 
+void check_shape(std::string_view who, std::string_view what, const Shape& shape) {
+  if (shape.rank < 1 || shape.rank > kMaxRank || checked_size(shape) < 0)
+    core::fail("{} {} has shape {}, want 1 to {} axes, each from 1 to {}, at most {} elements in all", who, what,
+               core::to_string(shape), kMaxRank, kMaxDimension, kMaxElements);
+}
+
 std::string_view op_name(Op op) { return op_info(op).name; }
 
 std::string describe(const LayerSpec& layer) { return fmt::format("[{} {}]", op_name(layer.op), layer.name); }
@@ -65,7 +65,7 @@ Shape output_shape(const LayerSpec& layer, std::span<const Shape> in) {
   check_attributes(layer);
   const Shape out = info.output_shape(layer, in);
   check_shape(describe(layer), "output", out);
-  for (const ParameterSpec& p : info.parameters(layer, in)) check_shape(describe(layer), p.name.c_str(), p.shape);
+  for (const ParameterSpec& p : info.parameters(layer, in)) check_shape(describe(layer), p.name, p.shape);
   return out;
 }
 

@@ -89,9 +89,14 @@ const char* name_fault(std::string_view name);
 // for shapes that do not fit. `where` heads the messages (a file name).
 NetworkSpec spec_from_json(const nlohmann::json& json, std::string_view where);
 nlohmann::json spec_to_json(const NetworkSpec& spec);
+// One layer on its own: op, name and attributes. Inputs are neither read nor written, shapes are not checked.
+LayerSpec layer_from_json(const nlohmann::json& json, std::string_view where);
+nlohmann::json layer_to_json(const LayerSpec& layer);
 // Any JSON text; throws Error "WHERE: byte 17: not JSON: ...".
 nlohmann::json parse_json(std::string_view text, std::string_view where);
 
+// Throws Error "WHO WHAT has shape ..., want ..." for a tensor of one example that passes the limits above.
+void check_shape(std::string_view who, std::string_view what, const Shape& shape);
 // Output shape of one layer: throws Error "[conv2d conv3_1] got ..., want ...".
 Shape output_shape(const LayerSpec& layer, std::span<const Shape> in);
 // Of all layers, in order; checks the whole spec.

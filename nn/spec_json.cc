@@ -63,29 +63,35 @@ void read_attributes(const json& object, const OpInfo& info, LayerSpec& layer) {
   check_attributes(layer);
 }
 
+// Op, name and attributes.
+LayerSpec read_layer(const json& object, std::string who) {
+  if (!object.is_object()) core::fail("{}: is a {}, want an object", who, object.type_name());
+  LayerSpec layer;
+  layer.name = text_member(object, "name", who);
+  if (const char* wrong = name_fault(layer.name))
+    core::fail("{}: the name {}; names are 1 to 100 letters, digits and _ - . /", who, wrong);
+  who += fmt::format(" ({})", layer.name);
+  const OpInfo& info = find_op(text_member(object, "op", who), who);
+  layer.op = info.op;
+  read_attributes(object, info, layer);
+  return layer;
+}
+
 // A layer whose inputs are still names.
 struct Draft {
   LayerSpec layer;
   std::vector<std::string> inputs;
 };
 
-Draft read_layer(const json& object, size_t index) {
-  std::string who = fmt::format("layer {}", index);
-  if (!object.is_object()) core::fail("{}: is a {}, want an object", who, object.type_name());
-  Draft draft;
-  draft.layer.name = text_member(object, "name", who);
-  if (const char* wrong = name_fault(draft.layer.name))
-    core::fail("{}: the name {}; names are 1 to 100 letters, digits and _ - . /", who, wrong);
-  who += fmt::format(" ({})", draft.layer.name);
-  const OpInfo& info = find_op(text_member(object, "op", who), who);
-  draft.layer.op = info.op;
+Draft read_draft(const json& object, size_t index) {
+  Draft draft{read_layer(object, fmt::format("layer {}", index)), {}};
+  const std::string who = fmt::format("layer {} ({})", index, draft.layer.name);
   const json& inputs = member(object, "inputs", who);
   if (!inputs.is_array()) core::fail("{}: \"inputs\" is a {}, want a list of layer names", who, inputs.type_name());
   for (const json& input : inputs) {
     if (!input.is_string()) core::fail("{}: an input is a {}, want a layer's name", who, input.type_name());
     draft.inputs.push_back(input.get<std::string>());
   }
-  read_attributes(object, info, draft.layer);
   return draft;
 }
 
@@ -166,7 +172,7 @@ NetworkSpec read_spec(const json& object) {
   if (layers.size() > static_cast<size_t>(kMaxLayers))
     core::fail("network has {} layers, want 1 to {}", layers.size(), kMaxLayers);
   std::vector<Draft> drafts;
-  for (const json& layer : layers) drafts.push_back(read_layer(layer, drafts.size()));
+  for (const json& layer : layers) drafts.push_back(read_draft(layer, drafts.size()));
   spec.layers = sorted(drafts);
   output_shapes(spec);
   return spec;
@@ -182,14 +188,28 @@ NetworkSpec spec_from_json(const json& object, std::string_view where) {
   }
 }
 
+LayerSpec layer_from_json(const json& object, std::string_view where) {
+  try {
+    return read_layer(object, "layer");
+  } catch (const core::Error& e) {
+    core::fail("{}: {}", where, e.what());
+  }
+}
+
+json layer_to_json(const LayerSpec& layer) {
+  json object = {{"op", op_name(layer.op)}, {"name", layer.name}};
+  for (const char* key : op_info(layer.op).attributes) object[key] = write_attribute(key, layer.attr);
+  return object;
+}
+
 json spec_to_json(const NetworkSpec& spec) {
   json layers = json::array();
   for (const LayerSpec& layer : spec.layers) {
     json inputs = json::array();
     for (const int input : layer.inputs)
       inputs.push_back(input == LayerSpec::kInput ? "input" : spec.layers[input].name);
-    json object = {{"op", op_name(layer.op)}, {"name", layer.name}, {"inputs", std::move(inputs)}};
-    for (const char* key : op_info(layer.op).attributes) object[key] = write_attribute(key, layer.attr);
+    json object = layer_to_json(layer);
+    object["inputs"] = std::move(inputs);
     layers.push_back(std::move(object));
   }
   return {{"name", spec.name}, {"input", write_shape(spec.input)}, {"layers", std::move(layers)}};
