@@ -12,11 +12,11 @@
 
 namespace fdi::device {
 
-// A network ready to run at batch 1 on core::threads() threads.
+// A network ready to run, on as many threads as core::threads() was when it was prepared.
 class Prepared {
  public:
   virtual ~Prepared() = default;
-  virtual std::span<float> input() = 0;         // NHWC where plain ends were asked for
+  virtual std::span<float> input() = 0;         // plain ends: (batch, input shape) in NHWC; keeps its values over runs
   virtual std::span<const float> output() = 0;  // after run()
   virtual void run() = 0;
 };
@@ -28,12 +28,12 @@ class Engine {
   virtual std::string version() const = 0;  // "2.6.3"
   virtual bool supports(nn::Op op) const = 0;
   // `fused`: see nn/fuse.h. Throws Error for an op it does not have. The weights may be freed afterwards.
-  virtual std::unique_ptr<Prepared> prepare(const nn::NetworkSpec& fused, nn::Parameters& parameters,
-                                            bool plain_ends) const = 0;
+  virtual std::unique_ptr<Prepared> prepare(const nn::NetworkSpec& fused, nn::Parameters& parameters, bool plain_ends,
+                                            int batch = 1) const = 0;
 };
 
-std::unique_ptr<Engine> make_engine(
-    std::string_view name);               // throws Error: unknown, or not built in (names the package)
+// Throws Error for an unknown name (the known ones are listed) and for one that was not built in (names the package).
+std::unique_ptr<Engine> make_engine(std::string_view name);
 std::vector<std::string> engine_names();  // of those that were built in, native first
 
 }  // namespace fdi::device
