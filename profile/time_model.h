@@ -2,6 +2,7 @@
 // (paper section 3.1.2, Algorithm 1). Fitted from samples; asked by predict, by compression and by the report.
 #pragma once
 #include <map>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
@@ -49,11 +50,17 @@ class TimeModel {
 
   // Throws Error for an op that was not profiled.
   Prediction predict(const device::Component& component) const;
-  const device::Identity& device() const;
+  double predict_us(const device::Component& component) const;  // the time alone: for searches that ask often
+  bool covers(nn::Op op) const { return ops_.contains(op); }
+  const OpModel& op(nn::Op op) const;  // throws Error as predict does
+  const device::Identity& device() const { return device_; }
   std::map<nn::Op, OpQuality> quality() const;
-  std::string rules() const;  // the trees as text
+  std::string rules() const;         // the trees as text
+  std::string dot(nn::Op op) const;  // one tree as Graphviz source (figure 2)
 
-  // (further members as the work needs them)
+ private:
+  device::Identity device_;
+  std::map<nn::Op, std::shared_ptr<const OpModel>> ops_;  // shared: copies of a model are cheap
 };
 
 // Sum over components(spec), and what of it lies outside the scope.

@@ -1,0 +1,206 @@
+#include "profile/op_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/rng.h"
+#include "profile/json_fields.h"
+#include "profile/statistics.h"
+
+namespace fdi::profile {
+namespace {
+
+using nn::Op;
+
+constexpr double kCoverage = 0.9;
+constexpr size_t kOwnInterval = 20;  // held-out samples that a leaf needs for an interval of its own
+
+// MAPE between the first pass and the median of the others, over the samples that have both.
+double noise_floor(std::span<const Sample* const> samples) {
+  double sum = 0;
+  int count = 0;
+  for (const Sample* sample : samples) {
+    if (sample->pass_us.size() < 2) continue;
+    const double others = median({sample->pass_us.begin() + 1, sample->pass_us.end()});
+    sum += std::abs(sample->pass_us.front() - others) / others;
+    ++count;
+  }
+  return count > 0 ? sum / count : 0;
+}
+
+// Table 4: of the paper's explanatory variables.
+std::vector<std::pair<std::string, double>> table_4(Op op, std::span<const Observation> observations) {
+  std::vector<std::vector<double>> x;
+  std::vector<double> y;
+  for (const Observation& o : observations) {
+    x.emplace_back();
+    for (const Field field : explanatory_fields(op)) x.back().push_back(o.structure[field]);
+    y.push_back(o.us);
+  }
+  const std::vector<double> p = p_values(x, y);
+  std::vector<std::pair<std::string, double>> table;
+  for (size_t i = 0; i < p.size(); ++i) table.emplace_back(field_name(op, explanatory_fields(op)[i]), p[i]);
+  return table;
+}
+
+OpQuality judge(const Tree& tree, std::span<const Observation> held_out) {
+  std::vector<double> predicted, measured;
+  for (const Observation& o : held_out) {
+    predicted.push_back(tree.predict(o.structure));
+    measured.push_back(o.us);
+  }
+  const Errors e = errors(predicted, measured);
+  OpQuality quality;
+  quality.samples = static_cast<int>(held_out.size());
+  quality.mape = e.mape;
+  quality.mae_us = e.mae_us;
+  quality.r2 = e.r2;
+  quality.within_5 = e.within_5;
+  quality.within_10 = e.within_10;
+  return quality;
+}
+
+}  // namespace
+
+std::vector<Observation> observe(std::span<const Sample* const> samples) {
+  std::vector<Observation> observations;
+  for (const Sample* sample : samples)
+    observations.push_back({structure_of(sample->component), sample->time.median_us});
+  return observations;
+}
+
+Split split_samples(Op op, std::span<const Sample* const> samples, const FitOptions& options) {
+  std::vector<std::pair<Observation, const Sample*>> sorted;
+  for (const Sample* sample : samples)
+    sorted.emplace_back(Observation{structure_of(sample->component), sample->time.median_us}, sample);
+  std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
+    return a.first.structure.value != b.first.structure.value ? a.first.structure.value < b.first.structure.value
+                                                              : a.first.us < b.first.us;
+  });
+  core::Rng rng(options.seed, core::Stream::kSplit, op);
+  rng.shuffle(sorted.begin(), sorted.end());
+  const auto held_out = static_cast<size_t>(std::llround(options.held_out * static_cast<double>(sorted.size())));
+  Split split;
+  for (size_t i = 0; i < sorted.size(); ++i)
+    (i < held_out ? split.held_out : split.training).push_back(sorted[i].second);
+  return split;
+}
+
+OpModel OpModel::fit(Op op, std::span<const Sample* const> samples, const FitOptions& options) {
+  const auto wanted = static_cast<size_t>(std::ceil(options.min_samples / (1 - options.held_out)));
+  if (samples.size() < wanted)
+    core::fail("{}: {} samples, want at least {} to fit a time model; profile more of them", nn::op_name(op),
+               samples.size(), wanted);
+  for (const Sample* sample : samples)
+    if (const double us = sample->time.median_us; !(us > 0 && std::isfinite(us)))
+      core::fail("{} a sample's time is {} us, want a positive number; measure it anew or remove it",
+                 describe(sample->component.layer), us);
+  const Split split = split_samples(op, samples, options);
+  const std::vector<Observation> training = observe(split.training), held_out = observe(split.held_out);
+  OpModel model;
+  model.tree_ = fit_tree(op, training, options);
+  for (const Observation& o : training) model.scope_.add(o.structure);
+  model.quality_ = judge(model.tree_, held_out);
+  model.quality_.noise_floor = noise_floor(samples);
+  model.quality_.p_values = table_4(op, training);
+  model.set_intervals(training, held_out);
+  model.write_rules();
+  return model;
+}
+
+// Split-conformal: of a leaf where enough held-out samples fell into it, else of the nearest node above that has them.
+void OpModel::set_intervals(std::span<const Observation> training, std::span<const Observation> held_out) {
+  const size_t n = tree_.nodes.size();
+  std::vector<std::vector<double>> residuals(n);
+  std::vector<int> parent(n, -1);
+  for (size_t i = 0; i < n; ++i)
+    if (!tree_.nodes[i].is_leaf()) parent[tree_.nodes[i].left] = parent[tree_.nodes[i].right] = static_cast<int>(i);
+  double largest = 0;
+  const auto residual = [&](const Observation& o) {
+    const double r = std::abs(o.us / std::max(tree_.predict(o.structure), 1e-9) - 1);
+    largest = std::max(largest, r);
+    return r;
+  };
+  for (const Observation& o : held_out) {
+    const double r = residual(o);
+    for (int at = tree_.leaf_of(o.structure); at >= 0; at = parent[at]) residuals[at].push_back(r);
+  }
+  for (const Observation& o : training) residual(o);
+  half_width_.assign(n, 0);
+  for (size_t i = 0; i < n; ++i) {
+    const bool own = i == 0 || residuals[i].size() >= kOwnInterval;
+    half_width_[i] = own ? std::min(largest, conformal_quantile(residuals[i], kCoverage)) : half_width_[parent[i]];
+  }
+}
+
+void OpModel::write_rules() {
+  rule_.resize(tree_.nodes.size());
+  for (size_t i = 0; i < tree_.nodes.size(); ++i)
+    if (tree_.nodes[i].is_leaf())
+      rule_[i] = fmt::format("{} -> {}", tree_.path(static_cast<int>(i)), describe(tree_.op, tree_.nodes[i].law));
+}
+
+Prediction OpModel::predict(const device::Component& component) const {
+  const Structure structure = structure_of(component);
+  const int leaf = tree_.leaf_of(structure);
+  const double us = tree_.nodes[leaf].law(structure), width = half_width_[leaf];
+  return {.us = us,
+          .low_us = us * std::max(0.0, 1 - width),
+          .high_us = us * (1 + width),
+          .rule = rule_[leaf],
+          .outside = scope_.outside(structure)};
+}
+
+std::string OpModel::rules() const {
+  return fmt::format(
+      "{}  (held out: {} samples, {:.1f}% off on average, {:.0f}% of them within 10%; noise {:.1f}%)\n"
+      "sampled: {}\n{}",
+      nn::op_name(tree_.op), quality_.samples, 100 * quality_.mape, 100 * quality_.within_10,
+      100 * quality_.noise_floor, scope_.text(tree_.op), tree_.text());
+}
+
+nlohmann::json OpModel::to_json() const {
+  nlohmann::json p_values = nlohmann::json::object();
+  for (const auto& [name, p] : quality_.p_values) p_values[name] = p;
+  return {{"samples", quality_.samples},         {"mape", quality_.mape},
+          {"mae_us", quality_.mae_us},           {"r2", quality_.r2},
+          {"within_5", quality_.within_5},       {"within_10", quality_.within_10},
+          {"noise_floor", quality_.noise_floor}, {"p_values", std::move(p_values)},
+          {"half_width", half_width_},           {"scope", scope_.to_json(tree_.op)},
+          {"tree", tree_to_json(tree_)}};
+}
+
+OpModel OpModel::from_json(Op op, const nlohmann::json& json, const std::string& where) {
+  OpModel model;
+  OpQuality& q = model.quality_;
+  q.samples = static_cast<int>(number_field(json, "samples", where, 0, 1e9));
+  q.mape = number_field(json, "mape", where, 0);
+  q.mae_us = number_field(json, "mae_us", where, 0);
+  q.r2 = number_field(json, "r2", where, std::numeric_limits<double>::lowest());
+  q.within_5 = number_field(json, "within_5", where, 0, 1);
+  q.within_10 = number_field(json, "within_10", where, 0, 1);
+  q.noise_floor = number_field(json, "noise_floor", where, 0);
+  const nlohmann::json& p_values = field(json, "p_values", where);
+  for (const Field f : explanatory_fields(op)) {
+    const std::string name(field_name(op, f));
+    q.p_values.emplace_back(name, number_field(p_values, name.c_str(), where, 0, 1));
+  }
+  model.tree_ = tree_from_json(op, field(json, "tree", where), where);
+  for (const nlohmann::json& width : array_field(json, "half_width", where)) {
+    if (!width.is_number() || !(width.get<double>() >= 0))
+      core::fail("{}: \"half_width\" holds {}, want numbers from 0", where, width.dump());
+    model.half_width_.push_back(width.get<double>());
+  }
+  if (model.half_width_.size() != model.tree_.nodes.size())
+    core::fail("{}: {} interval widths for a tree of {} nodes; the file is damaged, fit the model anew", where,
+               model.half_width_.size(), model.tree_.nodes.size());
+  model.scope_ = Scope::from_json(op, field(json, "scope", where), where);
+  model.write_rules();
+  return model;
+}
+
+}  // namespace fdi::profile

@@ -1,0 +1,107 @@
+#include "profile/time_model.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "nn/layer.h"
+#include "profile/json_fields.h"
+#include "profile/op_model.h"
+
+namespace fdi::profile {
+namespace {
+
+constexpr const char* kFormat = "fastdeepiot time model";
+constexpr int kVersion = 1;
+
+// A place for what the sum of layers does not say. Layers are timed one by one; measured totals of whole networks
+// decide whether anything has to be added here, and until they do the sum stands.
+double whole_network_us(double sum_of_layers_us) { return sum_of_layers_us; }
+
+}  // namespace
+
+TimeModel TimeModel::fit(const SampleSet& set, const FitOptions& options) {
+  if (set.samples.empty()) core::fail("no samples to fit a time model to; profile the device first");
+  if (!(options.held_out >= 0 && options.held_out < 1))
+    core::fail("held-out share {}, want at least 0 and less than 1", options.held_out);
+  std::map<nn::Op, std::vector<const Sample*>> by_op;
+  for (const Sample& sample : set.samples) by_op[sample.component.layer.op].push_back(&sample);
+  TimeModel model;
+  model.device_ = set.device;
+  for (const auto& [op, samples] : by_op)
+    model.ops_[op] = std::make_shared<const OpModel>(OpModel::fit(op, samples, options));
+  return model;
+}
+
+TimeModel TimeModel::from_json(const nlohmann::json& json, const std::string& where) {
+  if (text_field(json, "format", where) != kFormat)
+    core::fail("{}: not a time model (\"format\" is not \"{}\")", where, kFormat);
+  if (number_field(json, "version", where, 0) != kVersion)
+    core::fail("{}: version {}, this program reads {}; fit the model anew", where, json["version"].dump(), kVersion);
+  TimeModel model;
+  model.device_ = device::identity_from_json(field(json, "device", where), where);
+  const nlohmann::json& ops = field(json, "ops", where);
+  if (!ops.is_object() || ops.empty()) core::fail("{}: \"ops\" holds no models; fit the model anew", where);
+  for (const auto& [name, op_json] : ops.items()) {
+    const nn::OpInfo* found = nullptr;
+    for (const nn::OpInfo* info : nn::all_ops())
+      if (name == info->name) found = info;
+    if (found == nullptr) core::fail("{}: unknown op {}", where, nlohmann::json(name).dump());
+    model.ops_[found->op] = std::make_shared<const OpModel>(OpModel::from_json(found->op, op_json, where));
+  }
+  return model;
+}
+
+nlohmann::json TimeModel::to_json() const {
+  nlohmann::json ops = nlohmann::json::object();
+  for (const auto& [op, model] : ops_) ops[std::string(nn::op_name(op))] = model->to_json();
+  return {{"format", kFormat},
+          {"version", kVersion},
+          {"device", device::identity_to_json(device_)},
+          {"ops", std::move(ops)}};
+}
+
+const OpModel& TimeModel::op(nn::Op op) const {
+  const auto found = ops_.find(op);
+  if (found == ops_.end()) core::fail("the time model knows no {}; profile it too and fit anew", nn::op_name(op));
+  return *found->second;
+}
+
+Prediction TimeModel::predict(const device::Component& component) const {
+  return op(component.layer.op).predict(component);
+}
+
+double TimeModel::predict_us(const device::Component& component) const {
+  return op(component.layer.op).predict_us(structure_of(component));
+}
+
+std::map<nn::Op, OpQuality> TimeModel::quality() const {
+  std::map<nn::Op, OpQuality> quality;
+  for (const auto& [op, model] : ops_) quality[op] = model->quality();
+  return quality;
+}
+
+std::string TimeModel::rules() const {
+  std::string text;
+  for (const auto& [op, model] : ops_) {
+    if (!text.empty()) text += '\n';
+    text += model->rules();
+  }
+  return text;
+}
+
+std::string TimeModel::dot(nn::Op op) const { return this->op(op).tree().dot(); }
+
+NetworkPrediction predict_network(const TimeModel& model, const nn::NetworkSpec& spec) {
+  NetworkPrediction network;
+  double sum_us = 0;
+  for (const device::Component& component : device::components(spec)) {
+    network.layers.push_back({component.layer.name, model.predict(component)});
+    sum_us += network.layers.back().prediction.us;
+  }
+  network.total_us = whole_network_us(sum_us);
+  return network;
+}
+
+}  // namespace fdi::profile

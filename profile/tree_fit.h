@@ -1,0 +1,25 @@
+// Algorithm 1: grows the tree of one op from samples. Called by OpModel::fit with its training share.
+#pragma once
+#include <cstdint>
+#include <span>
+
+#include "profile/time_model.h"
+#include "profile/tree.h"
+
+namespace fdi::profile {
+
+struct Observation {
+  Structure structure;
+  double us = 0;  // above 0
+};
+
+// What a fit costs, counted: the split search adds each sample once per feature and per divisor, and solves twice per
+// candidate, whatever the number of samples.
+struct FitCost {
+  int64_t gram_rows = 0, solves = 0;
+};
+
+// The same tree for any order of the observations.
+Tree fit_tree(nn::Op op, std::span<const Observation> observations, const FitOptions& options, FitCost* cost = nullptr);
+
+}  // namespace fdi::profile

@@ -1,0 +1,54 @@
+// Variable: one explanatory variable of a law, a field of the structure, perhaps with its shape rounded up (an engine
+// that computes whole vectors or tiles pays for whole ones) or counted only once a network has outgrown a cache.
+// Law: the non-negative weights of a few variables: how long a component takes. Both print as a person reads them.
+#pragma once
+#include <array>
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "profile/features.h"
+
+namespace fdi::profile {
+
+// The axes that may be rounded up, of ops that multiply matrices.
+enum class Axis : uint8_t { kInChannel, kOutChannel, kOutHeight, kOutWidth, kPixels, kStep };
+constexpr size_t kAxes = 6;
+std::span<const Axis> rounded_axes(nn::Op op);  // those that the op's FLOPs depend on
+std::string_view axis_name(nn::Op op, Axis axis);
+
+struct Granularity {
+  std::array<int, kAxes> step{1, 1, 1, 1, 1, 1};
+  int operator[](Axis axis) const { return step[static_cast<size_t>(axis)]; }
+  int& operator[](Axis axis) { return step[static_cast<size_t>(axis)]; }
+  bool operator==(const Granularity&) const = default;
+};
+// The structure's FLOPs with every axis rounded up to a multiple of its step; pixels after height and width.
+double rounded_flops(const Structure& structure, const Granularity& granularity);
+
+struct Variable {
+  Field field = Field::kFlops;
+  Granularity granularity{};  // of FLOPs
+  double network_above = -1;  // counts only where network_bytes is above; -1: always
+  bool operator==(const Variable&) const = default;
+};
+double value(const Variable& variable, const Structure& structure);
+std::string describe(nn::Op op, const Variable& variable);  // "FLOPs (out_channel in steps of 16)"
+
+struct Law {
+  std::vector<Variable> variables;
+  std::vector<double> weight;  // of each variable, us per unit
+  double bias = 0;             // us
+  double operator()(const Structure& structure) const;
+};
+std::string describe(nn::Op op, const Law& law);  // "3.1 ns/kFLOP + 0.2 ns/float of mem_in + 1.5 us"
+
+nlohmann::json law_to_json(nn::Op op, const Law& law);
+Law law_from_json(nn::Op op, const nlohmann::json& json, const std::string& where);
+
+std::string format_bytes(double bytes);  // "21 MB"
+// "12", "1.5M": sizes as a person reads them, exact below a million.
+std::string format_number(double number);
+
+}  // namespace fdi::profile
