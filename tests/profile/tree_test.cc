@@ -8,9 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "planted.h"
 #include "profile/op_model.h"
 #include "profile/tree_fit.h"
+#include "tests/profile/planted.h"
 
 namespace fdi::profile {
 namespace {
