@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <functional>
 
-#include "bench/onednn_network.h"
 #include "bench/peers.h"
 #include "core/arena.h"
 #include "core/rng.h"
 #include "core/threads.h"
+#include "device/engine.h"
 #include "kernels/conv.h"
 #include "nn/window.h"
 
@@ -94,13 +94,16 @@ Report conv(const std::vector<ConvShape>& shapes, int batch, const device::Measu
 
     std::vector<std::function<void()>> contenders = {[&] { fused.run(); }, [&] { explicit_path.run(); },
                                                      [&] { winograd.run(); }};
-    std::unique_ptr<OnednnNetwork> peer;
+    std::unique_ptr<device::Prepared> peer;
     if (have_onednn()) {
+      const std::unique_ptr<device::Engine> onednn = device::make_engine("onednn");
       fused.run();
-      OnednnNetwork check(spec, parameters, batch);
-      check.run();
-      expect_equal(fused.output(), check.output(), 1e-4F, "bench conv");
-      peer = std::make_unique<OnednnNetwork>(spec, parameters, batch, Ends::kAny);
+      peer = onednn->prepare(spec, parameters, true, batch);
+      std::ranges::fill(peer->input(), 0.5F);
+      peer->run();
+      expect_equal(fused.output(), peer->output(), 1e-4F, "bench conv");
+      peer = onednn->prepare(spec, parameters, false, batch);
+      std::ranges::fill(peer->input(), 0.5F);
       contenders.emplace_back([&] { peer->run(); });
     }
     const std::vector<device::Timing> t = device::measure_interleaved(contenders, timing);

@@ -8,11 +8,10 @@
 #include <functional>
 #include <memory>
 
-#include "bench/onednn_network.h"
-#include "bench/onednn_rnn.h"
 #include "bench/peers.h"
 #include "core/cpu.h"
 #include "core/rng.h"
+#include "device/engine.h"
 #include "nn/fuse.h"
 #include "nn/network.h"
 
@@ -30,18 +29,11 @@ nn::FoldedNetwork random_network(const nn::NetworkSpec& spec) {
   return nn::inference_graph(spec, parameters);
 }
 
-bool recurrent(const nn::NetworkSpec& spec) {
-  return std::ranges::any_of(spec.layers, [](const auto& l) { return l.op == nn::Op::kGru || l.op == nn::Op::kLstm; });
-}
-
 // The peer, ready to run, with the same input and weights as `ours`; its numbers have been compared with ours.
 std::function<void()> make_peer(const nn::NetworkSpec& spec, int batch, nn::Network& ours, const nn::Pass& pass) {
-  if (recurrent(spec)) {  // weights of its own: gates are ordered otherwise, and time does not depend on values
-    auto peer = std::make_shared<OnednnRnn>(spec, batch);
-    return [peer] { peer->run(); };
-  }
   nn::FoldedNetwork graph = random_network(spec);
-  auto peer = std::make_shared<OnednnNetwork>(graph.spec, graph.parameters, batch);
+  const std::shared_ptr<device::Prepared> peer =
+      device::make_engine("onednn")->prepare(graph.spec, graph.parameters, true, batch);
   std::ranges::copy(ours.input().span(), peer->input().begin());
   const std::span<const float> output = ours.forward(pass).span();
   peer->run();

@@ -52,7 +52,7 @@ if(FDI_OPENBLAS)
   endif()
 endif()
 
-# oneDNN: a peer in the benchmarks.
+# oneDNN: an engine under test, a peer in the benchmarks.
 add_library(fdi_onednn INTERFACE)
 if(FDI_ONEDNN)
   find_library(DNNL_LIBRARY dnnl)
@@ -62,6 +62,6 @@ if(FDI_ONEDNN)
     target_link_libraries(fdi_onednn INTERFACE ${DNNL_LIBRARY})
     target_compile_definitions(fdi_onednn INTERFACE FDI_HAVE_ONEDNN=1)
   else()
-    message(WARNING "oneDNN not found (Debian: libdnnl-dev): bench runs without the oneDNN peer")
+    message(WARNING "oneDNN not found (Debian: libdnnl-dev): no engine onednn, bench runs without this peer")
   endif()
 endif()

@@ -8,6 +8,7 @@
 namespace fdi::device {
 
 std::unique_ptr<Engine> native_engine();
+std::unique_ptr<Engine> onednn_engine();
 
 namespace {
 
@@ -19,6 +20,11 @@ struct Row {
 
 constexpr Row kEngines[] = {
     {"native", "", native_engine},
+#ifdef FDI_HAVE_ONEDNN
+    {"onednn", "libdnnl-dev", onednn_engine},
+#else
+    {"onednn", "libdnnl-dev", nullptr},
+#endif
 };
 
 }  // namespace
