@@ -8,13 +8,6 @@
 namespace fdi::device {
 namespace {
 
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  if (values.size() % 2 == 1) return *middle;
-  return (*middle + *std::max_element(values.begin(), middle)) / 2;
-}
-
 // Microseconds per call over `calls` calls.
 double reading(const std::function<void()>& run, int calls, const Clock& now_us) {
   const double start = now_us();
@@ -41,6 +34,14 @@ double steady_clock_us() {
   return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  if (values.size() % 2 == 1) return *middle;
+  return (*middle + *std::max_element(values.begin(), middle)) / 2;
+}
+
 Timing summarize(std::span<const double> readings_us) {
   Timing timing;
   timing.runs = static_cast<int>(readings_us.size());
@@ -55,7 +56,7 @@ Timing summarize(std::span<const double> readings_us) {
 }
 
 std::vector<Timing> measure_interleaved(std::span<const std::function<void()>> runs, const MeasureOptions& options,
-                                        const Clock& now_us) {
+                                        const Clock& now_us, const std::function<void()>& between) {
   std::vector<int> calls;
   for (const auto& run : runs) calls.push_back(calls_per_reading(run, options, now_us));
 
@@ -63,7 +64,10 @@ std::vector<Timing> measure_interleaved(std::span<const std::function<void()>> r
   std::vector<Timing> timings(runs.size());
   const double deadline = now_us() + options.max_seconds * 1e6;
   for (int round = 1;; ++round) {
-    for (size_t i = 0; i < runs.size(); ++i) readings[i].push_back(reading(runs[i], calls[i], now_us));
+    for (size_t i = 0; i < runs.size(); ++i) {
+      if (between) between();
+      readings[i].push_back(reading(runs[i], calls[i], now_us));
+    }
     if (round < options.min_runs) continue;
     bool steady = true;
     for (size_t i = 0; i < runs.size(); ++i) {
@@ -74,8 +78,9 @@ std::vector<Timing> measure_interleaved(std::span<const std::function<void()>> r
   }
 }
 
-Timing measure(const std::function<void()>& run, const MeasureOptions& options, const Clock& now_us) {
-  return measure_interleaved(std::span(&run, 1), options, now_us).front();
+Timing measure(const std::function<void()>& run, const MeasureOptions& options, const Clock& now_us,
+               const std::function<void()>& between) {
+  return measure_interleaved(std::span(&run, 1), options, now_us, between).front();
 }
 
 }  // namespace fdi::device

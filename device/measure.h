@@ -1,7 +1,7 @@
 // The one stopwatch: warms up, repeats until the spread is small or a cap is reached, and returns the spread.
 // All timing in the program, benchmarks and profiles alike, goes through here.
-// Threads: start the process with OMP_PROC_BIND=true where several threads are timed, so that none wanders between
-// cores (a process cannot set that for itself once OpenMP runs); one thread needs no pinning on an idle machine.
+// Threads: bind them (core::PinnedThreads, or OMP_PROC_BIND=true from the start) so that none wanders between
+// processors.
 #pragma once
 #include <functional>
 #include <span>
@@ -24,15 +24,18 @@ struct MeasureOptions {
   double min_interval_us = 200;  // a shorter function is called several times per reading
 };
 
+double median(std::vector<double> values);  // 0 of none
 Timing summarize(std::span<const double> readings_us);
 
 using Clock = std::function<double()>;  // microseconds since some fixed moment
 double steady_clock_us();
 
+// `between`: called before each reading, outside of it.
 Timing measure(const std::function<void()>& run, const MeasureOptions& options = {},
-               const Clock& now_us = steady_clock_us);
+               const Clock& now_us = steady_clock_us, const std::function<void()>& between = {});
 // Several contenders in turn, A B C A B C ..., so that a drifting clock hits all alike: ratios of one run are honest.
 std::vector<Timing> measure_interleaved(std::span<const std::function<void()>> runs, const MeasureOptions& options = {},
-                                        const Clock& now_us = steady_clock_us);
+                                        const Clock& now_us = steady_clock_us,
+                                        const std::function<void()>& between = {});
 
 }  // namespace fdi::device
