@@ -27,6 +27,7 @@ class Engine {
   virtual std::string name() const = 0;     // "native", "onednn", "xnnpack"
   virtual std::string version() const = 0;  // "2.6.3"
   virtual bool supports(nn::Op op) const = 0;
+  virtual bool own_threads() const { return false; }  // a thread pool beside OpenMP's
   // `fused`: see nn/fuse.h. Throws Error for an op it does not have. The weights may be freed afterwards.
   virtual std::unique_ptr<Prepared> prepare(const nn::NetworkSpec& fused, nn::Parameters& parameters, bool plain_ends,
                                             int batch = 1) const = 0;
