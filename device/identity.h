@@ -13,15 +13,19 @@ struct Identity {
   std::string isa;  // of the native engine; of others the best one of the machine, which they pick themselves
   int threads = 1;
   int frequency_mhz = 0;  // where the system fixes or limits it (cpufreq), rounded to 100; 0: not told
-  std::string governor;   // "performance", ...; empty: not told. Not part of the key: it explains a spread
+  // Not part of the key, they explain a spread:
+  std::string governor;   // "performance", ...; empty: not told
+  bool boost = false;     // the clock may rise above its nominal speed as long as the chip stays cool
   bool emulated = false;  // under qemu: times mean nothing
   bool operator==(const Identity&) const = default;
 };
 
 // Fields that make a device, joined: equal keys, comparable times.
 std::string key(const Identity& identity);
-// This machine with the engine, ISA and threads in force.
-Identity this_device(const std::string& engine, const std::string& engine_version);
+// This machine with the engine, ISA and threads in force. `root` holds proc/ and sys/.
+Identity this_device(const std::string& engine, const std::string& engine_version, const std::string& root = "/");
+// Empty where the clock is fixed, or nothing is told; else what may change it and the commands that fix it.
+std::string clock_warning(const Identity& identity);
 nlohmann::json identity_to_json(const Identity& identity);
 Identity identity_from_json(const nlohmann::json& json, const std::string& where);
 
