@@ -1,0 +1,24 @@
+#include "device/session.h"
+
+#include "core/error.h"
+#include "core/threads.h"
+#include "kernels/isa.h"
+
+namespace fdi::device {
+
+Session::Session(const EngineSettings& settings) {
+  kernels::set_isa(settings.isa);
+  core::set_threads(settings.threads);
+  engine_ = make_engine(settings.engine);
+  if (!settings.isa.empty() && settings.engine != "native")
+    core::fail("engine {} picks its instruction set itself; leave \"{}\" away", settings.engine, settings.isa);
+  identity_ = this_device(engine_->name(), engine_->version());
+}
+
+Reading Session::measure(const Job& job, const MeasureOptions& options) const {
+  for (const nn::LayerSpec& layer : job.network.layers)
+    if (!engine_->supports(layer.op)) core::fail("engine {} has no {}", engine_->name(), nn::op_name(layer.op));
+  return take_reading(*engine_, job, options);
+}
+
+}  // namespace fdi::device

@@ -1,0 +1,33 @@
+// Session: an engine ready to be timed in this process, with its ISA and threads set. Called by the local runner and by
+// the agent, so that both do the same.
+#pragma once
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "device/engine.h"
+#include "device/identity.h"
+#include "device/reading.h"
+
+namespace fdi::device {
+
+struct EngineSettings {
+  std::string engine = "native";
+  std::string isa{};  // empty: the device's best
+  int threads = 1;
+};
+
+class Session {
+ public:
+  explicit Session(
+      const EngineSettings& settings);  // sets this process's ISA and threads; throws Error for unknown ones
+  const Identity& identity() const { return identity_; }
+  bool supports(nn::Op op) const { return engine_->supports(op); }
+  Reading measure(const Job& job, const MeasureOptions& options) const;  // throws Error for an op that is not supported
+
+ private:
+  std::unique_ptr<Engine> engine_;
+  Identity identity_;
+};
+
+}  // namespace fdi::device
