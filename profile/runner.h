@@ -5,14 +5,11 @@
 
 #include "device/identity.h"
 #include "device/reading.h"
+#include "device/session.h"
 
 namespace fdi::profile {
 
-struct EngineSettings {
-  std::string engine = "native";
-  std::string isa;  // empty: the device's best
-  int threads = 1;
-};
+using device::EngineSettings;
 
 class Runner {
  public:

@@ -1,0 +1,223 @@
+// The runner against agents that the test writes as shell scripts: they die, hang, talk nonsense, or are of another
+// build; and against the real agent.
+#include "profile/agent_runner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "device/version.h"
+
+namespace fdi::profile {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr AgentPatience kImpatient{.hello_seconds = 5, .measure_seconds = 5, .retry_seconds = 0.01};
+
+device::Job one_layer() {
+  device::Component c;
+  c.layer.op = nn::Op::kFc;
+  c.layer.name = "fc";
+  c.layer.inputs = {nn::LayerSpec::kInput};
+  c.layer.attr.units = 4;
+  c.in = {nn::Shape{8}};
+  return device::job_of(c);
+}
+
+class ScriptedAgent : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (std::filesystem::temp_directory_path() / "fdi-agent-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    dir_ = pattern;
+  }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
+  std::string path(const std::string& name) const { return (dir_ / name).string(); }
+
+  // A shell script that greets, counts its starts in the file "starts" ($starts) and goes on with `body`; $n is the
+  // number of each request and `reading N` answers request N.
+  std::string script(const std::string& body, const std::string& version = std::string(device::build_version())) const {
+    device::Identity identity;
+    identity.machine = "script";
+    const nlohmann::json hello = {{"answer", "hello"},
+                                  {"protocol", device::kProtocol},
+                                  {"version", version},
+                                  {"engines", {"native"}},
+                                  {"isas", {"scalar"}},
+                                  {"ops", {"fc"}},
+                                  {"identity", device::identity_to_json(identity)}};
+    device::Reading reading;
+    reading.time = {.min_us = 1, .median_us = 2, .mean_us = 3, .rel_mad = 0, .runs = 7};
+    reading.reference_us = 60;
+    std::ofstream(path("agent")) << "#!/bin/sh\necho >>'" << path("starts") << "'\nstarts=$(wc -l <'" << path("starts")
+                                 << "')\nread line\necho '" << hello.dump()
+                                 << "'\nreading() { echo '{\"answer\":\"reading\",\"id\":'\"$1\"',"
+                                 << "\"reading\":" << device::reading_to_json(reading).dump() << "}'; }\n"
+                                 << body;
+    ::chmod(path("agent").c_str(), 0755);
+    return path("agent");
+  }
+  int starts() const {
+    const std::string text = core::read_file(path("starts"));
+    return static_cast<int>(std::count(text.begin(), text.end(), '\n'));
+  }
+  std::unique_ptr<AgentRunner> runner(const std::string& command) const {
+    return std::make_unique<AgentRunner>("exec:" + command, std::vector<std::string>{"/bin/sh", "-c", command},
+                                         EngineSettings{}, kImpatient);
+  }
+  // What connecting, or measuring once connected, complains about.
+  std::string complaint(const std::string& command) const {
+    try {
+      runner(command)->measure(one_layer(), {});
+    } catch (const core::Error& e) {
+      EXPECT_THAT(e.what(), HasSubstr("exec:"));
+      EXPECT_EQ(std::string(e.what()).find('\n'), std::string::npos) << "not one line: " << e.what();
+      return e.what();
+    }
+    return "nothing";
+  }
+  std::filesystem::path dir_;
+};
+
+TEST_F(ScriptedAgent, AnswersWhatItIsAsked) {
+  const auto agent = runner(script("n=0; while read line; do n=$((n+1)); reading $n; done"));
+  EXPECT_EQ(agent->identity().machine, "script");
+  EXPECT_FALSE(agent->identity().emulated);
+  EXPECT_TRUE(agent->supports(nn::Op::kFc));
+  EXPECT_FALSE(agent->supports(nn::Op::kConv2d));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(agent->measure(one_layer(), {}).time.median_us, 2);
+  EXPECT_EQ(starts(), 1);
+}
+
+TEST_F(ScriptedAgent, CarriageReturnsOfATerminalDoNotMatter) {
+  const auto agent = runner(script("read line; reading 1 | sed 's/$/\\r/'; read line"));
+  EXPECT_EQ(agent->measure(one_layer(), {}).time.median_us, 2);
+}
+
+TEST_F(ScriptedAgent, ThatDiesIsStartedAnewAndAskedAgain) {
+  // The first one answers once and dies at the second request; the next one is asked for request 2.
+  const auto agent =
+      runner(script("if [ $starts = 1 ]; then read line; reading 1; read line; exit 3; fi\n"
+                    "read line; case $line in *'\"id\":2'*) reading 2;; esac; read line"));
+  agent->measure(one_layer(), {});
+  EXPECT_EQ(agent->measure(one_layer(), {}).time.runs, 7);
+  EXPECT_EQ(starts(), 2);
+}
+
+TEST_F(ScriptedAgent, ThatHangsIsStartedAnew) {
+  const auto command = script("if [ $starts = 1 ]; then sleep 100; fi; read line; reading 1; read line");
+  AgentPatience patience = kImpatient;
+  patience.measure_seconds = 0.3;
+  AgentRunner agent("exec:" + command, {command}, {}, patience);
+  EXPECT_EQ(agent.measure(one_layer(), {}).time.runs, 7);
+  EXPECT_EQ(starts(), 2);
+}
+
+TEST_F(ScriptedAgent, ThatAlwaysDiesIsGivenUpAfterThreeTimes) {
+  const std::string text = complaint(script("read line; exit 3"));
+  EXPECT_THAT(text, HasSubstr("lost 3 times"));
+  EXPECT_THAT(text, HasSubstr("[fc fc]"));
+  EXPECT_THAT(text, HasSubstr("exit status 3"));
+  EXPECT_EQ(starts(), 3);
+}
+
+TEST_F(ScriptedAgent, ThatCannotBeStarted) {
+  EXPECT_THAT(complaint(path("nothing")), HasSubstr("exit status 127"));
+  EXPECT_THROW(AgentRunner("ssh:x", {path("no-such-ssh")}, {}, kImpatient), core::Error);
+}
+
+TEST_F(ScriptedAgent, ThatTalksNonsense) {
+  const std::string text = complaint(script("read line; echo Segmentation fault; read line"));
+  EXPECT_THAT(text, HasSubstr("Segmentation fault"));
+  EXPECT_THAT(text, HasSubstr("fastdeepiot-agent"));
+  EXPECT_EQ(starts(), 1);  // asking again would not help
+  EXPECT_THAT(complaint("echo Welcome to the board"), HasSubstr("Welcome to the board"));
+  EXPECT_THAT(complaint(script("read line; echo '[1]'; read line")), HasSubstr("wanted an object"));
+  EXPECT_THAT(complaint(script("read line; echo '{\"answer\":\"reading\",\"id\":1,\"reading\":{}}'; read line")),
+              HasSubstr("min_us"));
+}
+
+TEST_F(ScriptedAgent, ThatAnswersForAnotherRequest) {
+  const std::string text = complaint(script("read line; reading 41; read line"));
+  EXPECT_THAT(text, HasSubstr("answered request 41 when asked 1"));
+}
+
+TEST_F(ScriptedAgent, OfAnotherBuild) {
+  const std::string text = complaint(script("read line; reading 1", "0.0.1+abc"));
+  EXPECT_THAT(text, HasSubstr("0.0.1+abc"));
+  EXPECT_THAT(text, HasSubstr(std::string(device::build_version())));
+  EXPECT_THAT(text, HasSubstr("build the agent"));
+}
+
+TEST_F(ScriptedAgent, WhoseErrorIsPassedOn) {
+  const std::string text =
+      complaint(script("read line; echo '{\"answer\":\"error\",\"id\":1,\"message\":\"no memory left\"}'; read line"));
+  EXPECT_THAT(text, HasSubstr("no memory left"));
+  EXPECT_EQ(starts(), 1);
+}
+
+TEST_F(ScriptedAgent, AnEmulatorInTheCommandMarksTheDevice) {
+  const std::string command = script("read line; reading 1");
+  std::filesystem::copy_file(command, path("qemu-arm"));
+  EXPECT_TRUE(runner(path("qemu-arm"))->identity().emulated);
+}
+
+// ssh and adb as programs in front of $PATH that write down their arguments and start the agent here.
+TEST_F(ScriptedAgent, SshAndAdbAreCalledWithTheRightWords) {
+  const std::string agent = script("n=0; while read line; do n=$((n+1)); reading $n; done");
+  for (const char* program : {"ssh", "adb"}) {
+    std::ofstream(path(program)) << "#!/bin/sh\necho \"$@\" >'" << path(program) << ".words'\nexec '" << agent << "'\n";
+    ::chmod(path(program).c_str(), 0755);
+  }
+  const std::string old_path = std::getenv("PATH");
+  ::setenv("PATH", (dir_.string() + ":" + old_path).c_str(), 1);
+  EXPECT_EQ(make_runner("ssh:pi@board", {})->measure(one_layer(), {}).time.runs, 7);
+  EXPECT_EQ(core::read_file(path("ssh.words")), "-T -o BatchMode=yes pi@board fastdeepiot-agent\n");
+  make_runner("ssh:board:/opt/agent", {});
+  EXPECT_EQ(core::read_file(path("ssh.words")), "-T -o BatchMode=yes board /opt/agent\n");
+  make_runner("adb:10.0.0.2:5555", {});
+  EXPECT_EQ(core::read_file(path("adb.words")), "-s 10.0.0.2:5555 shell -T /data/local/tmp/fastdeepiot-agent\n");
+  ::setenv("PATH", old_path.c_str(), 1);
+}
+
+TEST(MakeRunner, RefusesWhatNamesNoDevice) {
+  for (const char* where : {"", "ssh", "ssh:", "adb:", "exec:", "telnet:board", "board", "ssh:-oProxyCommand=x"})
+    EXPECT_THROW(make_runner(where, {}), core::Error) << where;
+}
+
+TEST(MakeRunner, LocalTimesInThisProcess) {
+  const auto runner = make_runner("local", {.engine = "native", .isa = "scalar", .threads = 1});
+  EXPECT_EQ(runner->identity().isa, "scalar");
+  EXPECT_TRUE(runner->supports(nn::Op::kConv2d));
+  const device::Reading r = runner->measure(one_layer(), {.min_runs = 3, .max_runs = 3});
+  EXPECT_EQ(r.time.runs, 3);
+  EXPECT_GT(r.time.median_us, 0);
+  EXPECT_THROW(make_runner("local", {.engine = "nobody"}), core::Error);
+  EXPECT_THROW(make_runner("local", {.isa = "mmx"}), core::Error);
+  make_runner("local", {});
+}
+
+TEST(RealAgent, TimesBehindACommand) {
+  const auto runner = make_runner("exec:'" FDI_AGENT "'", {.engine = "native", .isa = "scalar", .threads = 1});
+  EXPECT_EQ(runner->identity().isa, "scalar");
+  const device::Reading r = runner->measure(one_layer(), {.min_runs = 3, .max_runs = 3});
+  EXPECT_EQ(r.time.runs, 3);
+  EXPECT_GT(r.time.median_us, 0);
+  try {
+    make_runner("exec:'" FDI_AGENT "'", {.isa = "mmx"});
+    ADD_FAILURE() << "an instruction set that nobody has";
+  } catch (const core::Error& e) {
+    EXPECT_THAT(e.what(), HasSubstr("\"mmx\" is not available"));
+  }
+}
+
+}  // namespace
+}  // namespace fdi::profile
