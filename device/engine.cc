@@ -9,6 +9,7 @@ namespace fdi::device {
 
 std::unique_ptr<Engine> native_engine();
 std::unique_ptr<Engine> onednn_engine();
+std::unique_ptr<Engine> xnnpack_engine();
 
 namespace {
 
@@ -24,6 +25,11 @@ constexpr Row kEngines[] = {
     {"onednn", "libdnnl-dev", onednn_engine},
 #else
     {"onednn", "libdnnl-dev", nullptr},
+#endif
+#ifdef FDI_HAVE_XNNPACK
+    {"xnnpack", "libxnnpack-dev and libpthreadpool-dev", xnnpack_engine},
+#else
+    {"xnnpack", "libxnnpack-dev and libpthreadpool-dev", nullptr},
 #endif
 };
 

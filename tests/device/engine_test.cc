@@ -160,13 +160,23 @@ bool runs(const Engine& engine, const nn::NetworkSpec& spec) {
   return std::ranges::all_of(spec.layers, [&](const nn::LayerSpec& layer) { return engine.supports(layer.op); });
 }
 
-TEST(Engine, EveryConvolutionAgreesWithTheNativeEngine) {
+// One thread unless a test says otherwise: threads that wait for each other on a busy machine take most of the time.
+class EngineTest : public testing::Test {
+ protected:
+  void SetUp() override { core::set_threads(1); }
+  void TearDown() override { core::set_threads(before_); }
+
+ private:
+  const int before_ = core::threads();
+};
+
+TEST_F(EngineTest, EveryConvolutionAgreesWithTheNativeEngine) {
   for (const std::string& name : engine_names())
     for (const nn::NetworkSpec& spec : convolutions())
       EXPECT_LE(difference(*make_engine(name), spec, 1), kTolerance) << name << " " << job_to_json(job_of(spec));
 }
 
-TEST(Engine, EveryOtherLayerAgreesWithTheNativeEngine) {
+TEST_F(EngineTest, EveryOtherLayerAgreesWithTheNativeEngine) {
   for (const std::string& name : engine_names()) {
     const std::unique_ptr<Engine> engine = make_engine(name);
     for (const nn::NetworkSpec& spec : other_layers()) {
@@ -176,7 +186,7 @@ TEST(Engine, EveryOtherLayerAgreesWithTheNativeEngine) {
   }
 }
 
-TEST(Engine, WholeNetworksAgreeWithTheNativeEngine) {
+TEST_F(EngineTest, WholeNetworksAgreeWithTheNativeEngine) {
   for (const std::string& name : engine_names()) {
     const std::unique_ptr<Engine> engine = make_engine(name);
     int compared = 0;
@@ -190,19 +200,17 @@ TEST(Engine, WholeNetworksAgreeWithTheNativeEngine) {
   }
 }
 
-TEST(Engine, SeveralThreadsPutOutTheSame) {
-  const int before = core::threads();
+TEST_F(EngineTest, SeveralThreadsPutOutTheSame) {
   const nn::NetworkSpec spec = nn::inference_spec(nn::make_zoo("resnet20", {.width = 0.5}));
   for (const std::string& name : engine_names())
     for (const int threads : {1, 2, 3}) {
       core::set_threads(threads);
       EXPECT_LE(difference(*make_engine(name), spec, 1), kTolerance) << name << " " << threads;
     }
-  core::set_threads(before);
 }
 
 // Without plain ends the layouts are the engine's: nothing to compare, but every op must run, and put something out.
-TEST(Engine, EveryLayerRunsInTheEnginesOwnLayouts) {
+TEST_F(EngineTest, EveryLayerRunsInTheEnginesOwnLayouts) {
   std::vector<nn::NetworkSpec> specs = convolutions();
   std::ranges::copy(other_layers(), std::back_inserter(specs));
   std::ranges::copy(networks(), std::back_inserter(specs));
@@ -222,7 +230,7 @@ TEST(Engine, EveryLayerRunsInTheEnginesOwnLayouts) {
   }
 }
 
-TEST(Engine, AnOpThatItLacksIsAnErrorThatNamesTheLayer) {
+TEST_F(EngineTest, AnOpThatItLacksIsAnErrorThatNamesTheLayer) {
   for (const std::string& name : engine_names()) {
     const std::unique_ptr<Engine> engine = make_engine(name);
     for (const nn::NetworkSpec& spec : other_layers()) {
@@ -238,13 +246,13 @@ TEST(Engine, AnOpThatItLacksIsAnErrorThatNamesTheLayer) {
   }
 }
 
-TEST(Engine, NamesBeginWithNative) { EXPECT_EQ(engine_names().front(), "native"); }
+TEST_F(EngineTest, NamesBeginWithNative) { EXPECT_EQ(engine_names().front(), "native"); }
 
-TEST(Engine, TheNativeOneHasEveryOp) {
+TEST_F(EngineTest, TheNativeOneHasEveryOp) {
   for (const nn::OpInfo* info : nn::all_ops()) EXPECT_TRUE(make_engine("native")->supports(info->op)) << info->name;
 }
 
-TEST(Engine, AnUnknownNameIsAnErrorThatListsTheKnownOnes) {
+TEST_F(EngineTest, AnUnknownNameIsAnErrorThatListsTheKnownOnes) {
   try {
     make_engine("nativ");
     FAIL() << "nothing was thrown";
@@ -253,7 +261,7 @@ TEST(Engine, AnUnknownNameIsAnErrorThatListsTheKnownOnes) {
   }
 }
 
-TEST(Engine, TellsNameAndVersion) {
+TEST_F(EngineTest, TellsNameAndVersion) {
   for (const std::string& name : engine_names()) {
     const std::unique_ptr<Engine> engine = make_engine(name);
     EXPECT_EQ(engine->name(), name);
