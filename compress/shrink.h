@@ -1,0 +1,19 @@
+// shrink: a physically smaller, dense network of the units that stay, with the outputs of the original whose other
+// units are masked. Called by `fastdeepiot shrink` and at the end of every compression.
+#pragma once
+#include "compress/keep.h"
+#include "nn/model_file.h"
+
+namespace fdi::compress {
+
+// Columns, rows and running statistics of the units that go are left out; the metadata is carried over. Throws Error
+// that names the layer where a group would be empty.
+nn::Model shrink(const nn::Model& model, const nn::UnitGroups& groups, const Keep& keep);
+// The original with what reads the other units set to 0: what the smaller one must equal.
+nn::Model masked(const nn::Model& model, const nn::UnitGroups& groups, const Keep& keep);
+
+// Largest difference between the outputs of two networks of one input and output shape, on `examples` random inputs
+// (standard normal, whole sequences); as inference runs them.
+double max_output_difference(const nn::Model& a, const nn::Model& b, int examples, uint64_t seed);
+
+}  // namespace fdi::compress
