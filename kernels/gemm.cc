@@ -8,6 +8,7 @@
 #include "kernels/isa.h"
 #ifdef FDI_HAVE_OPENBLAS
 #include <cblas.h>
+#include <omp.h>
 #endif
 
 namespace fdi::kernels {
@@ -35,7 +36,9 @@ void clear(const Gemm& g) {
 void openblas_gemm([[maybe_unused]] const Gemm& g, [[maybe_unused]] const Workspace& ws) {
 #ifdef FDI_HAVE_OPENBLAS
   CHECK(g.a.patches == nullptr);  // conv.cc writes the im2col matrix for this provider
-  openblas_set_num_threads(ws.threads);
+  // Within a parallel region OpenBLAS takes one thread by itself, and a new number would free the buffers that the
+  // other threads' products are using.
+  if (omp_in_parallel() == 0) openblas_set_num_threads(ws.threads);
   const Operand b = g.packed_b != nullptr ? Operand{g.packed_b, g.n} : g.b;  // pack_b() only copies for OpenBLAS
   cblas_sgemm(CblasRowMajor, g.a.transposed ? CblasTrans : CblasNoTrans, b.transposed ? CblasTrans : CblasNoTrans,
               static_cast<int>(g.m), static_cast<int>(g.n), static_cast<int>(g.k), 1.0F, g.a.data,

@@ -1,8 +1,10 @@
 // Whole networks on each GEMM provider: gradients through strided operands, inference on weights packed once, and the
 // recurrent layers' panels of one step.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/threads.h"
 #include "kernels/gemm.h"
 #include "nn/builder.h"
 #include "tests/nn/gradient_check.h"
@@ -66,6 +68,24 @@ TEST_P(EveryProvider, InferenceMatchesTraining) {
       for (int64_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got.data[i], want.data[i], 1e-5) << i;
     }
   }
+}
+
+// Several threads, products inside and outside of parallel regions in turn: OpenBLAS lost its buffers to a race there,
+// once in some 150 forward passes.
+TEST_P(EveryProvider, RepeatsItsNumbersOnSeveralThreads) {
+  const int before = core::threads();
+  core::set_threads(2);
+  const NetworkSpec spec = images();
+  Parameters parameters(spec);
+  parameters.initialize(5);
+  Network network(spec, parameters, 3, Mode::kTraining);
+  fill(network.input().span(), 6);
+  const Pass pass{.batch = 3};
+  const Tensor y = network.forward(pass);
+  const std::vector<float> first(y.data, y.data + y.size());
+  for (int repeat = 0; repeat < 5000; ++repeat)
+    ASSERT_THAT(network.forward(pass).span(), ::testing::ElementsAreArray(first)) << "repeat " << repeat;
+  core::set_threads(before);
 }
 
 INSTANTIATE_TEST_SUITE_P(Gemm, EveryProvider, ::testing::Values(GemmProvider::kNative, GemmProvider::kOpenBlas),
