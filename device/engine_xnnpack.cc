@@ -107,6 +107,7 @@ std::vector<float*> Network::place(const nn::NetworkSpec& fused, const std::vect
   float* base = memory_.floats(plan.floats);
   input_ = {base + plan.offsets[0], static_cast<size_t>(batch_ * fused.input.size())};
   std::vector<float*> tensors;
+  tensors.reserve(interval_of.size());
   for (const size_t interval : interval_of) tensors.push_back(base + plan.offsets[interval]);
   return tensors;
 }
@@ -135,6 +136,7 @@ class Xnnpack final : public Engine {
   std::string name() const override { return "xnnpack"; }
   std::string version() const override { return FDI_XNNPACK_VERSION; }
   bool supports(Op op) const override { return Network::supports(op); }
+  bool own_threads() const override { return true; }
   std::unique_ptr<Prepared> prepare(const nn::NetworkSpec& fused, nn::Parameters& parameters, bool /*plain_ends*/,
                                     int batch) const override {
     return std::make_unique<Network>(fused, parameters, batch);
