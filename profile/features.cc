@@ -14,10 +14,10 @@ bool has_dims(Op op) { return op == Op::kFc || is_recurrent(op); }
 bool has_window(Op op) { return op == Op::kConv2d || op == Op::kMaxPool || op == Op::kAvgPool; }
 
 constexpr std::array<std::string_view, kFields> kNames = {
-    "in_channel",    "out_channel",  "in_height",     "in_width",     "out_height", "out_width",
-    "kernel_height", "kernel_width", "stride_height", "stride_width", "same",       "step",
-    "inputs",        "pixels",       "patch",         "FLOPs",        "mem_in",     "mem_out",
-    "mem_inter",     "mem",          "param_size",    "network_bytes"};
+    "in_channel",   "out_channel",   "in_height",    "in_width",     "out_height",   "out_width", "kernel_height",
+    "kernel_width", "stride_height", "stride_width", "same",         "step",         "inputs",    "pixels",
+    "patch",        "taps",          "FLOPs",        "input_FLOPs",  "hidden_FLOPs", "mem_in",    "mem_out",
+    "mem_inter",    "mem",           "param_size",   "network_bytes"};
 
 // Images are (height, width, channel), sequences (step, feature) or (step, height, width, channel).
 void read_axes(const core::Shape& shape, double& height, double& width, double& channel, double& step) {
@@ -54,6 +54,7 @@ Structure structure_of(const device::Component& component) {
   s[kInputs] = static_cast<double>(component.in.size());
   s[kPixels] = s[kOutHeight] * s[kOutWidth];
   s[kPatch] = s[kKernelHeight] * s[kKernelWidth] * s[kInChannel];
+  s[kTaps] = s[kPixels] * s[kKernelHeight] * s[kKernelWidth];
   s[kFlops] = static_cast<double>(info.flops(layer, component.in));
   for (const core::Shape& shape : component.in) s[kMemIn] += static_cast<double>(shape.size());
   s[kMemOut] = static_cast<double>(out.size());
@@ -77,6 +78,10 @@ Structure structure_of(const device::Component& component) {
     default:
       s[kMemInter] = has_window(layer.op) ? s[kMemOut] * s[kKernelHeight] * s[kKernelWidth] : 0;
       s[kParamSize] = parameter_count(component);
+  }
+  if (is_recurrent(layer.op)) {
+    s[kInputFlops] = s[kFlops] * in / (in + units);
+    s[kHiddenFlops] = s[kFlops] * units / (in + units);
   }
   s[kMem] = s[kMemIn] + s[kMemOut] + s[kMemInter];
   s[kNetworkBytes] = static_cast<double>(component.network_bytes);
@@ -130,6 +135,19 @@ std::span<const Field> explanatory_fields(Op op) {
   static constexpr std::array other = {kFlops, kMemIn, kMemInter, kMemOut};
   if (is_recurrent(op)) return recurrent;
   if (op == Op::kConv2d || op == Op::kFc) return layer;
+  return other;
+}
+
+std::span<const Field> candidate_fields(Op op) {
+  static constexpr std::array conv = {kFlops,  kMemInter, kMemIn, kMemOut,    kParamSize,
+                                      kPixels, kTaps,     kPatch, kInChannel, kOutChannel};
+  static constexpr std::array fc = {kFlops, kMemIn, kMemOut, kParamSize, kInChannel, kOutChannel, kStep};
+  static constexpr std::array recurrent = {kInputFlops, kHiddenFlops, kMemIn,     kMemOut,    kMemInter,
+                                           kParamSize,  kStep,        kInChannel, kOutChannel};
+  static constexpr std::array other = {kFlops, kMemIn, kMemInter, kMemOut, kParamSize, kPixels, kTaps, kInChannel};
+  if (is_recurrent(op)) return recurrent;
+  if (op == Op::kConv2d) return conv;
+  if (op == Op::kFc) return fc;
   return other;
 }
 

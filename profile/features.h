@@ -26,7 +26,10 @@ enum class Field : uint8_t {
   kInputs,        // number of input tensors
   kPixels,        // out_height * out_width
   kPatch,         // kernel_height * kernel_width * in_channel: length of the sum behind one output
+  kTaps,          // pixels * kernel_height * kernel_width: windows' pixels of one channel
   kFlops,         // one multiply-add is 2
+  kInputFlops,    // of recurrent layers: the input's part, one matrix product for all steps ...
+  kHiddenFlops,   // ... and the hidden state's, one after the other
   kMemIn,         // floats
   kMemOut,        // floats
   kMemInter,      // floats; windows of a convolution or pool, gates of a recurrent layer (Table 3)
@@ -59,5 +62,7 @@ std::span<const Field> condition_fields(nn::Op op, bool all);
 std::span<const Field> channel_fields(nn::Op op);
 // The paper's x: FLOPs, mem, param_size, of recurrent layers also step. Other ops: FLOPs, mem_in, mem_inter, mem_out.
 std::span<const Field> explanatory_fields(nn::Op op);
+// What may explain the time beyond the paper's x; variables are learned from these (variable_search.h).
+std::span<const Field> candidate_fields(nn::Op op);
 
 }  // namespace fdi::profile

@@ -22,6 +22,7 @@ class Gram {
       for (int j = 0; j <= i; ++j) *at++ += row[i] * row[j];
     ++rows_;
   }
+  void set(int i, int j, double sum) { sum_[i >= j ? i * (i + 1) / 2 + j : j * (j + 1) / 2 + i] = sum; }
   Gram& operator+=(const Gram& other) { return combine(other, 1); }
   Gram& operator-=(const Gram& other) { return combine(other, -1); }
   double at(int i, int j) const { return i >= j ? sum_[i * (i + 1) / 2 + j] : sum_[j * (j + 1) / 2 + i]; }

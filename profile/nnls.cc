@@ -10,6 +10,7 @@ namespace {
 constexpr int kMax = Gram::kMaxColumns;
 using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, 0, kMax, kMax>;  // on the stack
 using Vector = Eigen::Matrix<double, Eigen::Dynamic, 1, 0, kMax, 1>;
+using Indices = Eigen::Matrix<int, Eigen::Dynamic, 1, 0, kMax, 1>;
 
 // The normal equations with every column scaled to length 1, so that FLOPs and floats meet as equals.
 struct Problem {
@@ -28,7 +29,7 @@ struct Problem {
 };
 
 // The unconstrained solution on the columns of `used`; others 0.
-Vector solve(const Problem& problem, const Eigen::Matrix<int, Eigen::Dynamic, 1, 0, kMax, 1>& used) {
+Vector solve(const Problem& problem, const Indices& used) {
   const auto k = used.size();
   Matrix a(k, k);
   Vector b(k);
@@ -43,7 +44,7 @@ Vector solve(const Problem& problem, const Eigen::Matrix<int, Eigen::Dynamic, 1,
 }
 
 // The share of column j that the used columns cannot express (columns have length 1).
-double new_share(const Problem& problem, const Eigen::Matrix<int, Eigen::Dynamic, 1, 0, kMax, 1>& used, int j) {
+double new_share(const Problem& problem, const Indices& used, int j) {
   const auto k = used.size();
   if (k == 0) return problem.a(j, j);
   Matrix a(k, k);
@@ -57,28 +58,27 @@ double new_share(const Problem& problem, const Eigen::Matrix<int, Eigen::Dynamic
 
 }  // namespace
 
-Nnls solve_nnls(const Gram& gram) {
+Nnls solve_nnls(const Gram& gram, const Nnls* start) {
   constexpr double kGradient = 1e-10;  // of lengths 1: below it a column would not help
   constexpr double kDependent = 1e-11;
   const Problem problem(gram);
   const int n = problem.n;
-  Eigen::Matrix<int, Eigen::Dynamic, 1, 0, kMax, 1> used(0);
+  Indices used(0);
   std::array<bool, kMax> is_used{}, barred{};
   Vector x = Vector::Zero(n);
-  for (int round = 0; round < 3 * n; ++round) {
-    const Vector gradient = problem.b - problem.a * x;
-    int best = -1;
-    for (int j = 0; j < n; ++j)
-      if (!is_used[j] && !barred[j] && gradient[j] > kGradient && (best < 0 || gradient[j] > gradient[best])) best = j;
-    if (best < 0) break;
-    if (new_share(problem, used, best) < kDependent) {
-      barred[best] = true;
-      continue;
+  const auto admit = [&](int j) {
+    if (new_share(problem, used, j) < kDependent) {
+      barred[j] = true;
+      return;
     }
     used.conservativeResize(used.size() + 1);
-    used[used.size() - 1] = best;
-    is_used[best] = true;
-    for (Vector wanted = solve(problem, used);; wanted = solve(problem, used)) {
+    used[used.size() - 1] = j;
+    is_used[j] = true;
+  };
+  // To the best solution on the used columns; those that stop at 0 on the way go out.
+  const auto settle = [&](int newest) {
+    while (used.size() > 0) {
+      const Vector wanted = solve(problem, used);
       double step = 1;  // as far towards the wanted solution as all weights stay positive
       int stopper = -1;
       for (int i = 0; i < used.size(); ++i) {
@@ -89,17 +89,31 @@ Nnls solve_nnls(const Gram& gram) {
       }
       if (stopper < 0) {
         x = wanted.cwiseMax(0);
-        break;
+        return;
       }
       x += step * (wanted - x);
       const int out = used[stopper];
       x[out] = 0;
       is_used[out] = false;
       barred.fill(false);
-      if (out == best) barred[out] = true;  // went in and out again: rounding, not progress
+      if (newest >= 0 && out == newest) barred[newest] = true;  // went in and out again: rounding, not progress
       used[stopper] = used[used.size() - 1];
       used.conservativeResize(used.size() - 1);
     }
+  };
+  if (start != nullptr) {
+    for (int j = 0; j < n; ++j)
+      if (start->weight[j] > 0) admit(j);
+    settle(-1);
+  }
+  for (int round = 0; round < 3 * n; ++round) {
+    const Vector gradient = problem.b - problem.a * x;
+    int best = -1;
+    for (int j = 0; j < n; ++j)
+      if (!is_used[j] && !barred[j] && gradient[j] > kGradient && (best < 0 || gradient[j] > gradient[best])) best = j;
+    if (best < 0) break;
+    admit(best);
+    if (is_used[best]) settle(best);
   }
   Nnls result;
   const double target = std::sqrt(gram.at(n, n));

@@ -13,7 +13,8 @@ struct Nnls {
 };
 
 // Minimises the squared distance of the target (the last column) from the weighted sum of the others. Of columns that
-// say the same, one is used. No rows: all weights 0.
-Nnls solve_nnls(const Gram& gram);
+// say the same, one is used. No rows: all weights 0. `start`: a fit of a similar problem, whose positive weights are
+// tried first; the result is the same, sooner.
+Nnls solve_nnls(const Gram& gram, const Nnls* start = nullptr);
 
 }  // namespace fdi::profile

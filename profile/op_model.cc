@@ -102,10 +102,12 @@ OpModel OpModel::fit(Op op, std::span<const Sample* const> samples, const FitOpt
   const Split split = split_samples(op, samples, options);
   const std::vector<Observation> training = observe(split.training), held_out = observe(split.held_out);
   OpModel model;
-  model.tree_ = fit_tree(op, training, options);
+  model.tree_ = fit_tree(training, options);
   for (const Observation& o : training) model.scope_.add(o.structure);
   model.quality_ = judge(model.tree_, held_out);
-  model.quality_.noise_floor = noise_floor(samples);
+  std::vector<const Sample*> ordered = split.training;
+  ordered.insert(ordered.end(), split.held_out.begin(), split.held_out.end());
+  model.quality_.noise_floor = noise_floor(ordered);
   model.quality_.p_values = table_4(op, training);
   model.set_intervals(training, held_out);
   model.write_rules();

@@ -17,9 +17,10 @@ struct Observation {
 // candidate, whatever the number of samples.
 struct FitCost {
   int64_t gram_rows = 0, solves = 0;
+  int64_t products = 0;  // of two columns, by the search for variables
 };
 
-// The same tree for any order of the observations.
-Tree fit_tree(nn::Op op, std::span<const Observation> observations, const FitOptions& options, FitCost* cost = nullptr);
+// Of one op, at least one. The same tree for any order of the observations.
+Tree fit_tree(std::span<const Observation> observations, const FitOptions& options, FitCost* cost = nullptr);
 
 }  // namespace fdi::profile

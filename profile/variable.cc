@@ -28,56 +28,97 @@ struct Unit {
 };
 Unit unit(Op op, Field field) {
   if (field == Field::kFlops) return {1e6, "ns/kFLOP"};
+  if (field == Field::kInputFlops) return {1e6, "ns/kFLOP of the input"};
+  if (field == Field::kHiddenFlops) return {1e6, "ns/kFLOP of the hidden state"};
   if (field == Field::kStep) return {1, "us/step"};
   return {1e3, fmt::format("ns/{}", field_name(op, field))};
 }
 
-std::string steps_text(Op op, const Granularity& granularity) {
+// " (out_channel in steps of 16, once network_bytes is above 21 MB)"; empty for a plain field.
+std::string qualifiers(Op op, const Variable& variable) {
   std::string text;
+  const auto say = [&](const std::string& what) { text += (text.empty() ? " (" : ", ") + what; };
   for (size_t i = 0; i < kAxes; ++i)
-    if (granularity.step[i] > 1)
-      text += fmt::format("{}{} in steps of {}", text.empty() ? "" : ", ", axis_name(op, static_cast<Axis>(i)),
-                          granularity.step[i]);
+    if (const int step = variable.granularity.step[i]; step > 1)
+      say(fmt::format("{} in steps of {}", axis_name(op, static_cast<Axis>(i)), step));
+  if (variable.above >= 0) {
+    if (variable.gate == Field::kNetworkBytes) {
+      say(fmt::format("once the network takes more than {}", format_bytes(variable.above)));
+    } else {
+      say(fmt::format("once {} is above {}", field_name(op, variable.gate), format_number(variable.above)));
+    }
+  }
+  if (!text.empty()) text += ')';
   return text;
 }
 
 }  // namespace
 
-std::span<const Axis> rounded_axes(Op op) {
-  static constexpr std::array conv = {Axis::kOutChannel, Axis::kInChannel, Axis::kPixels, Axis::kOutWidth,
-                                      Axis::kOutHeight};
-  static constexpr std::array dims = {Axis::kOutChannel, Axis::kInChannel, Axis::kStep};
-  if (op == Op::kConv2d) return conv;
-  if (op == Op::kFc || op == Op::kGru || op == Op::kLstm) return dims;
-  return {};
+std::span<const Axis> rounded_axes(Op op, Field field) {
+  using enum Axis;
+  static constexpr std::array image = {kOutChannel, kInChannel, kPixels, kOutWidth, kOutHeight};
+  static constexpr std::array windows = {kInChannel, kPixels, kOutWidth, kOutHeight};
+  static constexpr std::array out = {kOutChannel, kPixels, kOutWidth, kOutHeight};
+  static constexpr std::array pixels = {kPixels, kOutWidth, kOutHeight};
+  static constexpr std::array dims = {kOutChannel, kInChannel, kStep};
+  static constexpr std::array channels = {kOutChannel, kInChannel};
+  static constexpr std::array in_channel = {kInChannel};
+  static constexpr std::array out_channel = {kOutChannel};
+  const bool matrix = op == Op::kConv2d || op == Op::kFc || op == Op::kGru || op == Op::kLstm;
+  switch (field) {
+    case Field::kFlops:
+      if (op == Op::kConv2d) return image;
+      if (matrix) return dims;
+      return out;
+    case Field::kInputFlops:
+      return dims;
+    case Field::kMemInter:
+      if (op == Op::kConv2d) return windows;
+      if (op == Op::kGru || op == Op::kLstm) return out_channel;
+      return out;
+    case Field::kPixels:
+    case Field::kTaps:
+      return pixels;
+    case Field::kMemOut:
+      return out;
+    case Field::kParamSize:
+      if (matrix) return channels;
+      return {};
+    case Field::kPatch:
+    case Field::kMemIn:
+    case Field::kInChannel:
+      return in_channel;
+    case Field::kHiddenFlops:
+    case Field::kOutChannel:
+      return out_channel;
+    default:
+      return {};
+  }
 }
 
 std::string_view axis_name(Op op, Axis axis) { return field_name(op, axis_field(axis)); }
 
-double rounded_flops(const Structure& s, const Granularity& g) {
-  if (g == Granularity{}) return s[Field::kFlops];
-  const double in = up(s[Field::kInChannel], g[Axis::kInChannel]);
-  const double out = up(s[Field::kOutChannel], g[Axis::kOutChannel]);
-  const double step = up(s[Field::kStep], g[Axis::kStep]);
-  if (s.op == Op::kGru || s.op == Op::kLstm) return 2 * step * (s.op == Op::kGru ? 3 : 4) * out * (in + out);
-  if (s.op == Op::kFc) return 2 * step * in * out;
-  const double pixels =
-      up(up(s[Field::kOutHeight], g[Axis::kOutHeight]) * up(s[Field::kOutWidth], g[Axis::kOutWidth]), g[Axis::kPixels]);
-  return 2 * step * pixels * s[Field::kKernelHeight] * s[Field::kKernelWidth] * in * out;
-}
-
-double value(const Variable& variable, const Structure& structure) {
-  if (structure[Field::kNetworkBytes] <= variable.network_above) return 0;
-  return variable.field == Field::kFlops ? rounded_flops(structure, variable.granularity) : structure[variable.field];
+double value(const Variable& variable, const Structure& s) {
+  if (s[variable.gate] <= variable.above) return 0;
+  double value = s[variable.field];
+  const Granularity& g = variable.granularity;
+  if (g == Granularity{}) return value;
+  // Ratios of rounded to true extents: every field is a product of the axes named above.
+  const auto axis = [&](Axis a, int times) {
+    const double n = s[axis_field(a)];
+    if (g[a] > 1) value *= std::pow(up(n, g[a]) / n, times);
+  };
+  axis(Axis::kInChannel, 1);
+  axis(Axis::kOutChannel, variable.field == Field::kHiddenFlops ? 2 : 1);
+  axis(Axis::kStep, 1);
+  const double height = up(s[Field::kOutHeight], g[Axis::kOutHeight]),
+               width = up(s[Field::kOutWidth], g[Axis::kOutWidth]);
+  if (s[Field::kPixels] > 0) value *= up(height * width, g[Axis::kPixels]) / s[Field::kPixels];
+  return value;
 }
 
 std::string describe(Op op, const Variable& variable) {
-  std::string text(field_name(op, variable.field));
-  const std::string steps = steps_text(op, variable.granularity);
-  if (!steps.empty()) text += fmt::format(" ({})", steps);
-  if (variable.network_above >= 0)
-    text += fmt::format(" once the network takes more than {}", format_bytes(variable.network_above));
-  return text;
+  return std::string(field_name(op, variable.field)) + qualifiers(op, variable);
 }
 
 double Law::operator()(const Structure& structure) const {
@@ -93,11 +134,8 @@ std::string describe(Op op, const Law& law) {
     const Variable& variable = law.variables[i];
     if (law.weight[i] == 0) continue;
     const Unit u = unit(op, variable.field);
-    text += fmt::format("{}{:.3g} {}", text.empty() ? "" : " + ", law.weight[i] * u.per, u.name);
-    const std::string steps = steps_text(op, variable.granularity);
-    if (!steps.empty()) text += fmt::format(" ({})", steps);
-    if (variable.network_above >= 0)
-      text += fmt::format(" (once the network takes more than {})", format_bytes(variable.network_above));
+    text += fmt::format("{}{:.3g} {}{}", text.empty() ? "" : " + ", law.weight[i] * u.per, u.name,
+                        qualifiers(op, variable));
   }
   if (law.bias > 0 || text.empty()) text += fmt::format("{}{:.3g} us", text.empty() ? "" : " + ", law.bias);
   return text;
@@ -108,9 +146,9 @@ nlohmann::json law_to_json(Op op, const Law& law) {
   for (size_t i = 0; i < law.variables.size(); ++i) {
     const Variable& variable = law.variables[i];
     nlohmann::json term = {{"variable", field_name(op, variable.field)}, {"us_per_unit", law.weight[i]}};
-    for (const Axis axis : rounded_axes(op))
+    for (const Axis axis : rounded_axes(op, variable.field))
       if (variable.granularity[axis] > 1) term["steps"][std::string(axis_name(op, axis))] = variable.granularity[axis];
-    if (variable.network_above >= 0) term["network_bytes_above"] = variable.network_above;
+    if (variable.above >= 0) term["only_if"] = {{"feature", field_name(op, variable.gate)}, {"above", variable.above}};
     terms.push_back(std::move(term));
   }
   return {{"bias_us", law.bias}, {"terms", std::move(terms)}};
@@ -122,10 +160,12 @@ Law law_from_json(Op op, const nlohmann::json& json, const std::string& where) {
   for (const nlohmann::json& term : array_field(json, "terms", where)) {
     Variable variable{.field = field_of(op, text_field(term, "variable", where), where)};
     law.weight.push_back(number_field(term, "us_per_unit", where, 0));
-    if (term.contains("network_bytes_above"))
-      variable.network_above = number_field(term, "network_bytes_above", where, 0);
+    if (term.contains("only_if")) {
+      variable.gate = field_of(op, text_field(term["only_if"], "feature", where), where);
+      variable.above = number_field(term["only_if"], "above", where, 0);
+    }
     if (term.contains("steps"))
-      for (const Axis axis : rounded_axes(op))
+      for (const Axis axis : rounded_axes(op, variable.field))
         if (const std::string name(axis_name(op, axis)); term["steps"].is_object() && term["steps"].contains(name))
           variable.granularity[axis] = static_cast<int>(number_field(term["steps"], name.c_str(), where, 1, 1e6));
     law.variables.push_back(variable);

@@ -12,10 +12,10 @@
 
 namespace fdi::profile {
 
-// The axes that may be rounded up, of ops that multiply matrices.
+// The axes that may be rounded up.
 enum class Axis : uint8_t { kInChannel, kOutChannel, kOutHeight, kOutWidth, kPixels, kStep };
 constexpr size_t kAxes = 6;
-std::span<const Axis> rounded_axes(nn::Op op);  // those that the op's FLOPs depend on
+std::span<const Axis> rounded_axes(nn::Op op, Field field);  // those that the field is a product of
 std::string_view axis_name(nn::Op op, Axis axis);
 
 struct Granularity {
@@ -24,13 +24,13 @@ struct Granularity {
   int& operator[](Axis axis) { return step[static_cast<size_t>(axis)]; }
   bool operator==(const Granularity&) const = default;
 };
-// The structure's FLOPs with every axis rounded up to a multiple of its step; pixels after height and width.
-double rounded_flops(const Structure& structure, const Granularity& granularity);
 
 struct Variable {
   Field field = Field::kFlops;
-  Granularity granularity{};  // of FLOPs
-  double network_above = -1;  // counts only where network_bytes is above; -1: always
+  Granularity granularity{};  // the field of a shape with every axis rounded up, pixels after height and width
+  // Counts only where this field is above this bound; a negative bound: always.
+  Field gate = Field::kNetworkBytes;
+  double above = -1;
   bool operator==(const Variable&) const = default;
 };
 double value(const Variable& variable, const Structure& structure);
@@ -42,7 +42,7 @@ struct Law {
   double bias = 0;             // us
   double operator()(const Structure& structure) const;
 };
-std::string describe(nn::Op op, const Law& law);  // "3.1 ns/kFLOP + 0.2 ns/float of mem_in + 1.5 us"
+std::string describe(nn::Op op, const Law& law);  // "3.1 ns/kFLOP + 0.2 ns/mem_in + 1.5 us"
 
 nlohmann::json law_to_json(nn::Op op, const Law& law);
 Law law_from_json(nn::Op op, const nlohmann::json& json, const std::string& where);

@@ -31,7 +31,7 @@ double nexus(const Structure& s) {
 }
 
 TEST(Tree, FindsAMultiple) {
-  const Tree tree = fit_tree(nn::Op::kConv2d, observations(planted_convs(900, nexus, 0.01)), kPaper);
+  const Tree tree = fit_tree(observations(planted_convs(900, nexus, 0.01)), kPaper);
   ASSERT_FALSE(tree.nodes[0].is_leaf());
   EXPECT_EQ(describe(tree.op, tree.nodes[0].condition), "in_channel is a multiple of 4");
   EXPECT_EQ(tree.nodes.size(), 3U);
@@ -48,7 +48,7 @@ TEST(Tree, FindsARangeUnderAMultiple) {
     if (!is_multiple(s, Field::kOutChannel, 2)) return 9e-5 * s[Field::kFlops] + 50;
     return s[Field::kParamSize] <= 200000 ? 2e-5 * s[Field::kFlops] + 20 : 4e-5 * s[Field::kFlops] + 20;
   };
-  const Tree tree = fit_tree(nn::Op::kConv2d, observations(planted_convs(1200, time, 0.01)), kPaper);
+  const Tree tree = fit_tree(observations(planted_convs(1200, time, 0.01)), kPaper);
   ASSERT_FALSE(tree.nodes[0].is_leaf());
   EXPECT_EQ(describe(tree.op, tree.nodes[0].condition), "out_channel is a multiple of 2");
   const Node& left = tree.nodes[tree.nodes[0].left];
@@ -60,9 +60,9 @@ TEST(Tree, FindsARangeUnderAMultiple) {
 
 TEST(Tree, StopsWhereTheLawFitsAndWhereSamplesAreFew) {
   const auto linear = [](const Structure& s) { return 2e-5 * s[Field::kFlops] + 10; };
-  EXPECT_EQ(fit_tree(nn::Op::kConv2d, observations(planted_convs(500, linear, 0.02)), kPaper).nodes.size(), 1U);
-  EXPECT_EQ(fit_tree(nn::Op::kConv2d, observations(planted_convs(14, nexus, 0.01)), kPaper).nodes.size(), 1U);
-  const Tree tree = fit_tree(nn::Op::kConv2d, observations(planted_convs(300, nexus, 0.3)), kPaper);
+  EXPECT_EQ(fit_tree(observations(planted_convs(500, linear, 0.02)), kPaper).nodes.size(), 1U);
+  EXPECT_EQ(fit_tree(observations(planted_convs(14, nexus, 0.01)), kPaper).nodes.size(), 1U);
+  const Tree tree = fit_tree(observations(planted_convs(300, nexus, 0.3)), kPaper);
   EXPECT_GT(tree.nodes.size(), 3U);  // this noise never fits to 5%: it grows as far as it may
   for (const Node& node : tree.nodes) {
     EXPECT_GE(node.samples, kPaper.min_child);
@@ -80,24 +80,24 @@ TEST(Tree, PrintedWeightingFitsAbsoluteErrors) {
   FitOptions options = kPaper;
   options.weighting = Weighting::kPaper;
   const Structure s = data[0].structure;
-  EXPECT_NEAR(fit_tree(nn::Op::kConv2d, data, options).predict(s), 20, 1e-6);
+  EXPECT_NEAR(fit_tree(data, options).predict(s), 20, 1e-6);
   options.weighting = Weighting::kRelative;  // least sum of (p / y - 1)^2: (1/10 + 1/30) / (1/100 + 1/900) = 12
-  EXPECT_NEAR(fit_tree(nn::Op::kConv2d, data, options).predict(s), 12, 1e-6);
+  EXPECT_NEAR(fit_tree(data, options).predict(s), 12, 1e-6);
 }
 
 TEST(Tree, TheOrderOfSamplesChangesNothing) {
   std::vector<Observation> data = observations(planted_convs(400, nexus, 0.05));
-  const nlohmann::json before = tree_to_json(fit_tree(nn::Op::kConv2d, data, FitOptions{}));
+  const nlohmann::json before = tree_to_json(fit_tree(data, FitOptions{}));
   core::Rng rng(3, core::Stream::kTest);
   rng.shuffle(data.begin(), data.end());
-  EXPECT_EQ(tree_to_json(fit_tree(nn::Op::kConv2d, data, FitOptions{})), before);
+  EXPECT_EQ(tree_to_json(fit_tree(data, FitOptions{})), before);
 }
 
 // A sort and one addition per sample and candidate family, not one pass over the samples per candidate.
 TEST(Tree, TheSplitSearchCostsAdditionsNotFits) {
   FitCost cost;
   constexpr int kSamples = 1300;
-  const Tree tree = fit_tree(nn::Op::kConv2d, observations(planted_convs(kSamples, nexus, 0.3)), kPaper, &cost);
+  const Tree tree = fit_tree(observations(planted_convs(kSamples, nexus, 0.3)), kPaper, &cost);
   int depth = 0;
   for (size_t i = 0; i < tree.nodes.size(); ++i) {
     const std::string path = tree.path(static_cast<int>(i));
@@ -116,7 +116,7 @@ TEST(Tree, AConstantFeatureIsNoCondition) {
   const auto time = [](const Structure& s) { return 1e-4 * s[Field::kFlops] + 1; };
   for (int i = 0; i < 60; ++i)
     set.samples.push_back(timed(dims_component(nn::Op::kFc, 64, draw(rng, 1, 512)), time, rng, 0.4));
-  const Tree tree = fit_tree(nn::Op::kFc, observations(set), kPaper);
+  const Tree tree = fit_tree(observations(set), kPaper);
   EXPECT_GT(tree.nodes.size(), 1U);
   for (const Node& node : tree.nodes) {
     if (!node.is_leaf()) {
@@ -141,7 +141,7 @@ TEST(Tree, PrintsAsRules) {
 
 TEST(Tree, JsonGivesTheSameNumbers) {
   const std::vector<Observation> data = observations(planted_convs(500, nexus, 0.1));
-  const Tree tree = fit_tree(nn::Op::kConv2d, data, FitOptions{});
+  const Tree tree = fit_tree(data, FitOptions{});
   const nlohmann::json json = tree_to_json(tree);
   const Tree back = tree_from_json(nn::Op::kConv2d, nlohmann::json::parse(json.dump()), "f");
   for (const Observation& o : data) EXPECT_EQ(back.predict(o.structure), tree.predict(o.structure));
@@ -149,7 +149,7 @@ TEST(Tree, JsonGivesTheSameNumbers) {
 }
 
 TEST(Tree, DamagedJsonIsRefused) {
-  const Tree tree = fit_tree(nn::Op::kConv2d, observations(planted_convs(400, nexus, 0.01)), kPaper);
+  const Tree tree = fit_tree(observations(planted_convs(400, nexus, 0.01)), kPaper);
   const nlohmann::json good = tree_to_json(tree);
   ASSERT_TRUE(good[0].contains("then"));
   const auto refused = [](const nlohmann::json& json) {

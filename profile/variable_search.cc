@@ -1,0 +1,236 @@
+#include "profile/variable_search.h"
+
+#include <Eigen/Core>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "profile/nnls.h"
+
+namespace fdi::profile {
+namespace {
+
+using nn::Op;
+using Column = std::vector<double>;
+
+constexpr std::array kSteps = {2, 3, 4, 6, 8, 12, 14, 16, 24, 32, 48, 64};
+constexpr int kBounds = 12;  // quantiles of a gate's field
+constexpr size_t kMaxVariables = 12;
+constexpr double kGain = 0.02;           // share of the error that a variable must take away
+constexpr double kQualifierGain = 0.02;  // share that a step or a bound must take away, else the plain field stays
+
+struct Candidate {
+  Variable variable;
+  Column column;
+};
+
+int qualifiers(const Variable& variable) {
+  int count = variable.above >= 0 ? 1 : 0;
+  for (const int step : variable.granularity.step) count += step > 1 ? 1 : 0;
+  return count;
+}
+
+class Search {
+ public:
+  Search(Op op, std::span<const Observation> data, Weighting weighting, FitCost& cost)
+      : op_(op), data_(data), cost_(cost) {
+    for (const Observation& o : data) {
+      scale_.push_back(weighting == Weighting::kRelative ? 1 / o.us : 1);
+      target_.push_back(scale_.back() * o.us);
+    }
+    for (const Field gate : {Field::kNetworkBytes, Field::kParamSize}) bounds_.push_back({gate, quantiles(gate)});
+  }
+
+  std::vector<Variable> run() {
+    std::vector<Candidate> candidates;
+    for (const Field field : candidate_fields(op_)) {
+      const Variable plain{.field = field};
+      candidates.push_back(candidate(plain));
+      for (const Variable& v : changed_steps(plain)) candidates.push_back(candidate(v));
+      for (const Variable& v : changed_bounds(plain)) candidates.push_back(candidate(v));
+    }
+    // Among m meaningless variables the best one takes about 2 ln(m) / n of the error away.
+    const double chance = 2 * std::log(static_cast<double>(candidates.size())) / static_cast<double>(data_.size());
+    gain_ = std::max(kGain, chance);
+    double error = error_with(nullptr, chosen_.size());
+    while (chosen_.size() < kMaxVariables) {
+      const Candidate* best = nullptr;
+      double least = std::numeric_limits<double>::max();
+      for (const Candidate& c : candidates) {
+        const double e = error_with(&c, chosen_.size()) * (1 + kQualifierGain * qualifiers(c.variable));
+        if (e < least) {
+          least = e;
+          best = &c;
+        }
+      }
+      if (best == nullptr || error_with(best, chosen_.size()) > error * (1 - gain_)) break;
+      chosen_.push_back(*best);
+      stale_ = true;
+      refine();
+      error = drop_useless();
+    }
+    std::vector<Variable> variables;
+    for (const Candidate& c : chosen_) variables.push_back(c.variable);
+    return variables;
+  }
+
+ private:
+  std::vector<double> quantiles(Field field) const {
+    std::vector<double> values;
+    for (const Observation& o : data_) values.push_back(o.structure[field]);
+    std::sort(values.begin(), values.end());
+    std::vector<double> bounds;
+    for (int q = 1; q <= kBounds && !values.empty(); ++q) {
+      const double bound = values[values.size() * q / (kBounds + 1)];
+      if (bound < values.back() && bound >= values.front() && (bounds.empty() || bound > bounds.back()))
+        bounds.push_back(bound);
+    }
+    return bounds;
+  }
+
+  Candidate candidate(const Variable& variable) const {
+    Candidate c{variable, {}};
+    c.column.reserve(data_.size());
+    for (size_t i = 0; i < data_.size(); ++i) c.column.push_back(scale_[i] * value(variable, data_[i].structure));
+    return c;
+  }
+
+  // The variable with one axis in other steps, or with another bound (or none).
+  std::vector<Variable> changed_steps(const Variable& from) const {
+    std::vector<Variable> out;
+    for (const Axis axis : rounded_axes(op_, from.field))
+      for (const int step : kSteps) {
+        Variable v = from;
+        v.granularity[axis] = step;
+        if (v.granularity[axis] != from.granularity[axis]) out.push_back(v);
+      }
+    return out;
+  }
+  std::vector<Variable> changed_bounds(const Variable& from) const {
+    std::vector<Variable> out;
+    for (const auto& [gate, bounds] : bounds_)
+      for (const double bound : bounds) {
+        Variable v = from;
+        v.gate = gate;
+        v.above = bound;
+        if (!(v == from)) out.push_back(v);
+      }
+    return out;
+  }
+  static std::vector<Variable> simpler(const Variable& from) {
+    std::vector<Variable> out;
+    for (size_t i = 0; i < kAxes; ++i)
+      if (from.granularity.step[i] > 1) {
+        out.push_back(from);
+        out.back().granularity.step[i] = 1;
+      }
+    if (from.above >= 0) {
+      out.push_back(from);
+      out.back().gate = Field::kNetworkBytes;
+      out.back().above = -1;
+    }
+    return out;
+  }
+
+  // Squared error of the best law on the chosen variables with the one at `place` replaced (at the end: joined) by
+  // `other`; null: left out.
+  double error_with(const Candidate* other, size_t place) {
+    std::vector<const Column*> columns;
+    for (size_t i = 0; i < chosen_.size(); ++i)
+      if (i != place) columns.push_back(&chosen_[i].column);
+    columns.push_back(&scale_);
+    columns.push_back(&target_);
+    if (columns != base_columns_ || stale_) {  // the same companions for many candidates in a row
+      base_columns_ = columns;
+      stale_ = false;
+      base_ = Gram(static_cast<int>(columns.size()) + 1);
+      for (size_t i = 0; i < columns.size(); ++i)
+        for (size_t j = 0; j <= i; ++j) base_.set(shifted(i), shifted(j), dot(*columns[i], *columns[j]));
+      base_fit_ = {};
+    }
+    if (other == nullptr) {
+      for (size_t i = 0; i <= columns.size(); ++i) base_.set(0, static_cast<int>(i), 0);
+    } else {
+      base_.set(0, 0, dot(other->column, other->column));
+      for (size_t i = 0; i < columns.size(); ++i) base_.set(0, shifted(i), dot(other->column, *columns[i]));
+    }
+    ++cost_.solves;
+    base_fit_.weight[0] = 1;  // likely to be of use
+    base_fit_ = solve_nnls(base_, &base_fit_);
+    return base_fit_.error;
+  }
+  static int shifted(size_t i) { return static_cast<int>(i) + 1; }  // column 0 is the candidate's
+  double dot(const Column& a, const Column& b) {
+    ++cost_.products;
+    const auto n = static_cast<Eigen::Index>(a.size());
+    return Eigen::Map<const Eigen::VectorXd>(a.data(), n).dot(Eigen::Map<const Eigen::VectorXd>(b.data(), n));
+  }
+
+  bool is_chosen(const Variable& variable) const {
+    return std::any_of(chosen_.begin(), chosen_.end(), [&](const Candidate& c) { return c.variable == variable; });
+  }
+
+  // Each chosen variable's steps and bound tried anew beside the others, until nothing improves.
+  void refine() {
+    constexpr int kRounds = 3;
+    for (int round = 0; round < kRounds; ++round) {
+      bool changed = false;
+      for (size_t place = 0; place < chosen_.size(); ++place) {
+        const Variable from = chosen_[place].variable;
+        double least = error_with(&chosen_[place], place) * (1 + kQualifierGain * qualifiers(from));
+        std::vector<Variable> tries = simpler(from);
+        for (const auto& more : {changed_steps(from), changed_bounds(from)})
+          tries.insert(tries.end(), more.begin(), more.end());
+        for (const Variable& v : tries) {
+          if (is_chosen(v)) continue;
+          Candidate c = candidate(v);
+          const double e = error_with(&c, place) * (1 + kQualifierGain * qualifiers(v));
+          if (e >= least * (1 - 1e-4)) continue;
+          least = e;
+          chosen_[place] = std::move(c);
+          stale_ = true;
+          changed = true;
+        }
+      }
+      if (!changed) break;
+    }
+  }
+
+  // Takes out, one at a time, the variable that is missed least while it is missed by less than a gain.
+  double drop_useless() {
+    for (;;) {
+      const double error = error_with(nullptr, chosen_.size());
+      size_t place = chosen_.size();
+      double least = error / (1 - gain_ / 2);
+      for (size_t i = 0; i < chosen_.size(); ++i)
+        if (const double without = error_with(nullptr, i); without <= least) {
+          least = without;
+          place = i;
+        }
+      if (place == chosen_.size()) return error;
+      chosen_.erase(chosen_.begin() + static_cast<ptrdiff_t>(place));
+      stale_ = true;
+    }
+  }
+
+  const Op op_;
+  const std::span<const Observation> data_;
+  FitCost& cost_;
+  std::vector<std::pair<Field, std::vector<double>>> bounds_;
+  Column scale_, target_;
+  std::vector<const Column*> base_columns_;
+  Gram base_;
+  Nnls base_fit_;
+  bool stale_ = false;  // a column changed in place
+  std::vector<Candidate> chosen_;
+  double gain_ = kGain;
+};
+
+}  // namespace
+
+std::vector<Variable> learn_variables(Op op, std::span<const Observation> observations, Weighting weighting,
+                                      FitCost& cost) {
+  return Search(op, observations, weighting, cost).run();
+}
+
+}  // namespace fdi::profile

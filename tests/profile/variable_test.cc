@@ -1,0 +1,147 @@
+// Learned variables: planted steps and bounds come back out of noisy times, and nothing that is not there.
+#include <fmt/core.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "profile/op_model.h"
+#include "profile/variable_search.h"
+#include "tests/profile/planted.h"
+
+namespace fdi::profile {
+namespace {
+
+double up(double n, int step) { return std::ceil(n / step) * step; }
+
+std::vector<Variable> learned(const SampleSet& set, FitCost* cost = nullptr) {
+  FitCost own;
+  const std::vector<const Sample*> samples = pointers(set);
+  return learn_variables(set.samples[0].component.layer.op, observe(samples), Weighting::kRelative,
+                         cost == nullptr ? own : *cost);
+}
+
+int step_of(const std::vector<Variable>& variables, Field field, Axis axis) {
+  for (const Variable& v : variables)
+    if (v.field == field) return v.granularity[axis];
+  return 0;
+}
+
+TEST(Variable, RoundsTheShapeUp) {
+  const Structure conv = structure_of(conv_component(7, 10, 3, 17));
+  Variable v{.field = Field::kFlops};
+  EXPECT_EQ(value(v, conv), 2.0 * 70 * 9 * 3 * 17);
+  v.granularity[Axis::kOutChannel] = 16;
+  v.granularity[Axis::kInChannel] = 4;
+  EXPECT_NEAR(value(v, conv), 2.0 * 70 * 9 * 4 * 32, 1e-6);
+  v.granularity[Axis::kOutHeight] = 4;
+  v.granularity[Axis::kPixels] = 14;  // 8 x 10 = 80 pixels, 84 in steps of 14
+  EXPECT_NEAR(value(v, conv), 2.0 * 84 * 9 * 4 * 32, 1e-6);
+  const Structure gru = structure_of(dims_component(nn::Op::kGru, 100, 30, 5));
+  Variable hidden{.field = Field::kHiddenFlops};
+  EXPECT_NEAR(value(hidden, gru), 2.0 * 5 * 3 * 30 * 30, 1e-6);
+  hidden.granularity[Axis::kOutChannel] = 16;
+  EXPECT_NEAR(value(hidden, gru), 2.0 * 5 * 3 * 32 * 32, 1e-6);
+  const Variable input{.field = Field::kInputFlops};
+  EXPECT_NEAR(value(hidden, gru) + value(input, gru), 2.0 * 5 * 3 * (32 * 32 + 30 * 100), 1e-6);
+}
+
+TEST(Variable, CountsOnlyAboveItsBound) {
+  device::Component c = conv_component(8, 8, 4, 4);
+  const Variable v{.field = Field::kMemIn, .above = 1e6};
+  EXPECT_EQ(value(v, structure_of(c)), 0);
+  c.network_bytes = 1000000;
+  EXPECT_EQ(value(v, structure_of(c)), 0);
+  c.network_bytes = 1000001;
+  EXPECT_EQ(value(v, structure_of(c)), 256);
+}
+
+TEST(VariableSearch, FindsTheStepOfAnAxis) {
+  for (const int step : {4, 16, 24}) {
+    const auto time = [&](const Structure& s) {
+      return 2e-5 * s[Field::kFlops] * up(s[Field::kOutChannel], step) / s[Field::kOutChannel] + 20;
+    };
+    const std::vector<Variable> variables = learned(planted_convs(600, time, 0.02));
+    ASSERT_EQ(variables.size(), 1U) << step;
+    EXPECT_EQ(describe(nn::Op::kConv2d, variables[0]), fmt::format("FLOPs (out_channel in steps of {})", step));
+  }
+}
+
+TEST(VariableSearch, FindsStepsOfTwoAxes) {
+  const auto time = [](const Structure& s) {
+    const double pixels = up(s[Field::kPixels], 14), out = up(s[Field::kOutChannel], 32);
+    return 2e-5 * 2 * pixels * out * s[Field::kPatch] + 1e-3 * s[Field::kMemInter] + 2;
+  };
+  core::Rng rng(2, core::Stream::kTest);
+  SampleSet set;
+  for (int i = 0; i < 800; ++i)
+    set.samples.push_back(
+        timed(conv_component(draw(rng, 2, 9), draw(rng, 2, 9), draw(rng, 1, 256), draw(rng, 1, 256)), time, rng, 0.01));
+  const std::vector<Variable> variables = learned(set);
+  EXPECT_EQ(step_of(variables, Field::kFlops, Axis::kOutChannel), 32);
+  EXPECT_EQ(step_of(variables, Field::kFlops, Axis::kPixels), 14);
+}
+
+TEST(VariableSearch, FindsWhereMemoryIsFarther) {
+  const auto time = [](const Structure& s) {
+    const double far = s[Field::kNetworkBytes] > 20e6 ? 4e-4 * s[Field::kParamSize] : 0;
+    return 2e-5 * s[Field::kFlops] + far + 5;
+  };
+  core::Rng rng(4, core::Stream::kTest);
+  SampleSet set;
+  for (int i = 0; i < 600; ++i) {
+    device::Component c = conv_component(draw(rng, 2, 9), draw(rng, 2, 9), draw(rng, 1, 256), draw(rng, 1, 256));
+    c.network_bytes = 1000000 * draw(rng, 1, 40);
+    set.samples.push_back(timed(c, time, rng, 0.01));
+  }
+  const std::vector<Variable> variables = learned(set);
+  const auto found = std::find_if(variables.begin(), variables.end(), [](const Variable& v) { return v.above >= 0; });
+  ASSERT_NE(found, variables.end());
+  EXPECT_EQ(found->field, Field::kParamSize);
+  EXPECT_EQ(found->gate, Field::kNetworkBytes);
+  EXPECT_NEAR(found->above, 20e6, 2e6);
+}
+
+// Where nothing is rounded and nothing cached, nothing of the kind is found.
+TEST(VariableSearch, FindsNothingThatIsNotThere) {
+  const auto time = [](const Structure& s) { return 2e-5 * s[Field::kFlops] + 1e-2 * s[Field::kMemIn] + 50; };
+  for (const uint64_t seed : {1, 2, 3}) {
+    for (const Variable& v : learned(planted_convs(500, time, 0.05, seed))) {
+      EXPECT_EQ(v.granularity, Granularity{}) << describe(nn::Op::kConv2d, v);
+      EXPECT_LT(v.above, 0) << describe(nn::Op::kConv2d, v);
+    }
+  }
+}
+
+// The search multiplies columns; it never goes through the samples for a fit of its own.
+TEST(VariableSearch, CostIsBounded) {
+  FitCost cost;
+  const auto time = [](const Structure& s) {
+    return 2e-5 * s[Field::kFlops] + 1e-3 * s[Field::kMemInter] + 3e-3 * s[Field::kMemOut] + 5;
+  };
+  learned(planted_convs(1300, time, 0.05), &cost);
+  EXPECT_EQ(cost.gram_rows, 0);
+  EXPECT_LT(cost.solves, 20000);
+  EXPECT_LT(cost.products, 20 * cost.solves);
+  EXPECT_GT(cost.products, cost.solves);
+}
+
+TEST(OpModel, GranularTreeFindsWhatPapersVariablesCannot) {
+  const auto time = [](const Structure& s) {
+    const double slow = std::fmod(s[Field::kInChannel], 4) == 0 ? 1 : 1.5;
+    return slow * 2e-5 * s[Field::kFlops] * up(s[Field::kOutChannel], 16) / s[Field::kOutChannel] + 20;
+  };
+  const SampleSet set = planted_convs(1000, time, 0.02);
+  const std::vector<const Sample*> samples = pointers(set);
+  const OpModel granular = OpModel::fit(nn::Op::kConv2d, samples, {});
+  const OpModel paper = OpModel::fit(nn::Op::kConv2d, samples, {.features = Features::kPaper});
+  EXPECT_LT(granular.quality().mape, 0.025);
+  EXPECT_LT(granular.quality().mape, paper.quality().mape);
+  EXPECT_NE(granular.rules().find("in_channel is a multiple of 4"), std::string::npos) << granular.rules();
+  EXPECT_NE(granular.rules().find("out_channel in steps of 16"), std::string::npos) << granular.rules();
+}
+
+}  // namespace
+}  // namespace fdi::profile
