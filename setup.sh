@@ -9,7 +9,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 build_packages=(g++ cmake ninja-build git ca-certificates libhwy-dev libopenblas-openmp-dev libdnnl-dev libxnnpack-dev
   libpthreadpool-dev libfmt-dev nlohmann-json3-dev libcli11-dev libarchive-dev libjpeg-dev libpng-dev zlib1g-dev
-  libcurl4-openssl-dev libssl-dev libeigen3-dev libboost-math-dev)
+  libcurl4-openssl-dev libssl-dev libeigen3-dev libboost-math-dev libsqlite3-dev
+  gnuplot-nox graphviz)  # they draw the figures
 test_packages=(libgtest-dev libgmock-dev clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libomp-14-dev
   python3-numpy)  # a second reader of our model files
 if [[ "$(uname -m)" == x86_64 ]]; then  # the kernels are tested for ARM too, under qemu

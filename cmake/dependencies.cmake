@@ -12,6 +12,7 @@ if(NOT FDI_KERNELS_ONLY)
   find_package(OpenSSL REQUIRED)
   find_package(Eigen3 REQUIRED NO_MODULE)  # Debian: libeigen3-dev
   find_package(Boost REQUIRED)             # Debian: libboost-math-dev
+  find_package(SQLite3 REQUIRED)
 endif()
 
 # Highway: HWY_BROKEN_EMU128 makes the plain scalar target the baseline, so that it can be forced like any other;

@@ -11,7 +11,7 @@
 namespace fdi::core {
 
 // The first word after the seed: who draws. Keeps unrelated draws apart; append only, files depend on the values.
-enum class Stream : uint64_t { kInit = 1, kShuffle, kAugment, kDropout, kSynthetic, kSplit, kTest, kCampaign };
+enum class Stream : uint64_t { kInit = 1, kShuffle, kAugment, kDropout, kSynthetic, kSplit, kTest, kCampaign, kSampler };
 
 class Rng {
  public:

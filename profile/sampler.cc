@@ -1,0 +1,158 @@
+// Single components by Table 2's ranges; networks narrowed at random and taken apart.
+#include "profile/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/rng.h"
+#include "nn/layer.h"
+#include "profile/narrow.h"
+
+namespace fdi::profile {
+namespace {
+
+using core::Rng;
+using core::Stream;
+using device::Component;
+using nn::Op;
+
+constexpr int kEnoughForModel = 40;  // of an op: 30 to fit two leaves, 10 to test them
+constexpr int kFruitless = 3000;     // draws in a row without anything new: the scope holds no more
+
+int draw_from(Rng& rng, const Range& range) {
+  return range.low + static_cast<int>(rng.below(static_cast<uint32_t>(range.high - range.low + 1)));
+}
+
+template <class T>
+const T& draw_from(Rng& rng, const std::vector<T>& values) {
+  return values[rng.below(static_cast<uint32_t>(values.size()))];
+}
+
+double mflop(const Component& c) { return static_cast<double>(nn::op_info(c.layer.op).flops(c.layer, c.in)) / 1e6; }
+
+// What all samples of an op are called: where they were found makes no difference.
+Component anonymous(Component component) {
+  component.layer.name = nn::op_name(component.layer.op);
+  component.layer.inputs.assign(component.in.size(), nn::LayerSpec::kInput);
+  return component;
+}
+
+bool in_table_2(Op op) { return op == Op::kConv2d || op == Op::kFc || op == Op::kGru || op == Op::kLstm; }
+
+}  // namespace
+
+Sampler::Sampler(SamplingScope scope, uint64_t seed) : scope_(std::move(scope)), seed_(seed) {
+  const std::vector<Op>& wanted = scope_.ops;
+  const auto wants = [&](Op op) { return wanted.empty() || std::ranges::find(wanted, op) != wanted.end(); };
+  std::map<Op, double> weights;
+  if (scope_.networks.empty()) {
+    for (const Op op : {Op::kConv2d, Op::kFc, Op::kGru, Op::kLstm})
+      if (wants(op)) weights[op] = op == Op::kConv2d ? 2 : 1;
+  }
+  for (const nn::NetworkSpec& network : scope_.networks)
+    for (const Component& c : device::components(network))
+      if (wants(c.layer.op)) ++weights[c.layer.op];
+  for (const Op op : wanted) {
+    if (weights.contains(op)) continue;
+    if (!scope_.networks.empty()) core::fail("op {}: the given networks have no such layer", nn::op_name(op));
+    core::fail("op {}: the scope has rules for conv2d, fc, gru and lstm; give a network that has it (--for MODEL)",
+               nn::op_name(op));
+  }
+  if (weights.empty()) core::fail("the given networks have no layer that takes time");
+  for (const auto& [op, weight] : weights) {
+    ops_.push_back(op);
+    weights_.push_back(weight);
+  }
+}
+
+std::vector<int> Sampler::shares(int samples) const {
+  const auto n = static_cast<int>(ops_.size());
+  const int least = std::min(kEnoughForModel, samples / n);
+  double total = 0, before = 0;
+  for (const double weight : weights_) total += weight;
+  std::vector<int> shares;
+  const int rest = samples - least * n;
+  for (const double weight : weights_) {  // differences of rounded sums, so that all add up
+    const auto low = std::lround(rest * before / total);
+    before += weight;
+    shares.push_back(least + static_cast<int>(std::lround(rest * before / total) - low));
+  }
+  return shares;
+}
+
+std::vector<Component> Sampler::draw(Op op, int count) {
+  std::vector<Component> out;
+  std::deque<Component>& queue = queues_[op];
+  for (int fruitless = 0; static_cast<int>(out.size()) < count && fruitless < kFruitless;) {
+    if (queue.empty()) {
+      ++fruitless;
+      scope_.networks.empty() ? offer(single(op)) : draw_network();
+      continue;
+    }
+    fruitless = 0;
+    out.push_back(std::move(queue.front()));
+    queue.pop_front();
+  }
+  return out;
+}
+
+std::vector<Component> Sampler::draw(int samples) {
+  std::vector<Component> out;
+  const std::vector<int> counts = shares(samples);
+  for (size_t i = 0; i < ops_.size(); ++i)
+    for (Component& component : draw(ops_[i], counts[i])) out.push_back(std::move(component));
+  return out;
+}
+
+Component Sampler::single(Op op) {
+  CHECK(in_table_2(op));
+  Rng rng(seed_, Stream::kSampler, 1 + static_cast<uint64_t>(op), singles_[op]++);
+  Component c;
+  c.layer.op = op;
+  if (op == Op::kConv2d) {
+    const int height = draw_from(rng, scope_.image), width = draw_from(rng, scope_.image);
+    c.in = {{height, width, draw_from(rng, scope_.channel)}};
+    c.layer.attr.kernel = draw_from(rng, scope_.kernels);
+    const int stride = draw_from(rng, scope_.strides);
+    c.layer.attr.stride = {stride, stride};
+    c.layer.attr.padding = rng.below(2) == 0 ? nn::Padding::kValid : nn::Padding::kSame;
+    // A valid convolution has no output where its kernel is larger than the image.
+    if (height < c.layer.attr.kernel[0] || width < c.layer.attr.kernel[1]) c.layer.attr.padding = nn::Padding::kSame;
+    c.layer.attr.units = draw_from(rng, scope_.channel);
+    c.layer.attr.relu = true;
+  } else if (op == Op::kFc) {
+    c.in = {{draw_from(rng, scope_.fc_dim)}};
+    c.layer.attr.units = draw_from(rng, scope_.fc_dim);
+    c.layer.attr.relu = true;
+  } else {
+    const int step = draw_from(rng, scope_.steps);
+    c.in = {{step, draw_from(rng, scope_.rnn_dim)}};
+    c.layer.attr.units = draw_from(rng, scope_.rnn_dim);
+  }
+  c = anonymous(std::move(c));
+  const auto own = static_cast<double>(device::own_bytes(c)), most = static_cast<double>(scope_.max_network_bytes);
+  c.network_bytes = static_cast<int64_t>(own * std::pow(std::max(1.0, most / own), double{rng.uniform()}));
+  return c;
+}
+
+void Sampler::draw_network() {
+  const nn::NetworkSpec& network = scope_.networks[networks_ % scope_.networks.size()];
+  Rng rng(seed_, Stream::kSampler, 0, networks_++);
+  const auto width = [&](int widest) { return draw_from(rng, Range{1, widest}); };
+  for (Component& c : device::components(narrow(network, width)))
+    if (std::ranges::find(ops_, c.layer.op) != ops_.end()) offer(anonymous(std::move(c)));
+}
+
+void Sampler::offer(Component component) {
+  ++drawn_;
+  if (mflop(component) > scope_.max_mflop) {
+    ++too_large_;
+    return;
+  }
+  if (known_.insert(device::component_to_json(component).dump()).second)
+    queues_[component.layer.op].push_back(std::move(component));
+}
+
+}  // namespace fdi::profile

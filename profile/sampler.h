@@ -1,0 +1,49 @@
+// Sampler: draws components from a scope, none twice. The same scope and seed give the same components, whatever the
+// portions in which they are asked for. Called by the program's profile and by the adaptive mode.
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "device/component.h"
+#include "profile/sampling_scope.h"
+
+namespace fdi::profile {
+
+class Sampler {
+ public:
+  // Throws Error for a scope without components: ops that its networks lack, or that Table 2 has no rule for.
+  Sampler(SamplingScope scope, uint64_t seed);
+
+  const std::vector<nn::Op>& ops() const { return ops_; }
+  // How `samples` are split among ops(): what a model needs for each (40, where there are so many), and the rest by how
+  // often an op occurs in the networks, or two parts of convolutions to one of each other op.
+  std::vector<int> shares(int samples) const;
+  // `count` more of one op; fewer where the scope seems to hold no more.
+  std::vector<device::Component> draw(nn::Op op, int count);
+  std::vector<device::Component> draw(int samples);  // of every op its share
+
+  // Draws so far, and how many of them passed SamplingScope::max_mflop and were left out.
+  int64_t drawn() const { return drawn_; }
+  int64_t too_large() const { return too_large_; }
+
+ private:
+  device::Component single(nn::Op op);      // one of Table 2
+  void offer(device::Component component);  // queues it unless it is too large or known
+  void draw_network();
+
+  SamplingScope scope_;
+  uint64_t seed_;
+  std::vector<nn::Op> ops_;
+  std::vector<double> weights_;  // of the shares
+  std::map<nn::Op, std::deque<device::Component>> queues_;
+  std::map<nn::Op, uint64_t> singles_;  // drawn so far
+  uint64_t networks_ = 0;               // drawn so far
+  std::set<std::string> known_;
+  int64_t drawn_ = 0, too_large_ = 0;
+};
+
+}  // namespace fdi::profile

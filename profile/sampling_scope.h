@@ -1,0 +1,40 @@
+// SamplingScope: which components a profile draws from, as data. By default the paper's Table 2 in single components;
+// with networks, what they become when their layers are narrowed at random. Read from --scope FILE, kept with each run.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "nn/spec.h"
+
+namespace fdi::profile {
+
+struct Range {
+  int low = 1, high = 1;  // both ends belong to it
+  bool operator==(const Range&) const = default;
+};
+
+struct SamplingScope {
+  std::vector<nn::Op> ops;  // only these; empty: every op of the networks, or conv2d, fc, gru and lstm
+  // Single components (Table 2). Convolutions are square or not, of both paddings, and followed by a ReLU, as fc is.
+  Range image{24, 225}, channel{1, 256}, fc_dim{1, 4096}, rnn_dim{1, 512};
+  std::vector<std::array<int, 2>> kernels{{2, 2}, {3, 3}, {4, 4}, {5, 5}, {2, 3}};
+  std::vector<int> strides{1, 2}, steps{8, 10, 15, 20};
+  // The network around a single component has from the component's own bytes to this many, log-uniformly.
+  int64_t max_network_bytes = int64_t{64} << 20;
+  // Not empty: components of these networks with every width drawn from 1 to what it is there.
+  std::vector<nn::NetworkSpec> networks;
+  // Larger components are not drawn: Table 2's largest convolution has 166 GFLOP, seconds for one run.
+  double max_mflop = 4000;
+  bool operator==(const SamplingScope&) const = default;
+};
+
+nlohmann::json scope_to_json(const SamplingScope& scope);
+// Members that are missing keep their defaults. Throws Error naming `where` for unknown members and bad values.
+SamplingScope scope_from_json(const nlohmann::json& json, const std::string& where);
+
+nn::Op op_from_name(const std::string& name);  // throws Error with the known names
+
+}  // namespace fdi::profile

@@ -1,0 +1,216 @@
+// The sampler: inside its scope, repeatable, without repetitions, and covering what a network needs.
+#include "profile/sampler.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "nn/layer.h"
+#include "nn/zoo.h"
+#include "profile/narrow.h"
+
+namespace fdi::profile {
+namespace {
+
+using device::Component;
+using nn::Op;
+using ::testing::HasSubstr;
+
+std::map<Op, int> count(const std::vector<Component>& components) {
+  std::map<Op, int> counts;
+  for (const Component& c : components) ++counts[c.layer.op];
+  return counts;
+}
+
+bool within(int value, int low, int high) { return low <= value && value <= high; }
+
+TEST(Sampler, Table2) {
+  Sampler sampler({}, 1);
+  const std::vector<Component> all = sampler.draw(1300);
+  ASSERT_EQ(all.size(), 1300U);
+  const auto counts = count(all);
+  EXPECT_EQ(counts.size(), 4U);
+  for (const auto& [op, n] : counts) EXPECT_GE(n, 200) << nn::op_name(op);
+  EXPECT_GT(counts.at(Op::kConv2d), counts.at(Op::kFc));
+  std::set<std::string> seen;
+  std::set<std::array<int, 2>> kernels;
+  std::set<int> strides, steps, paddings;
+  for (const Component& c : all) {
+    EXPECT_TRUE(seen.insert(device::component_to_json(c).dump()).second) << "twice";
+    EXPECT_GE(c.network_bytes, device::own_bytes(c));
+    EXPECT_LE(c.network_bytes, std::max(int64_t{64} << 20, device::own_bytes(c)));
+    EXPECT_LE(static_cast<double>(nn::op_info(c.layer.op).flops(c.layer, c.in)), 4e9);
+    const nn::Shape& in = c.in[0];
+    if (c.layer.op == Op::kConv2d) {
+      EXPECT_TRUE(within(in[0], 24, 225) && within(in[1], 24, 225) && within(in[2], 1, 256));
+      EXPECT_TRUE(within(c.layer.attr.units, 1, 256));
+      kernels.insert(c.layer.attr.kernel);
+      strides.insert(c.layer.attr.stride[0]);
+      paddings.insert(static_cast<int>(c.layer.attr.padding));
+    } else if (c.layer.op == Op::kFc) {
+      EXPECT_TRUE(within(in[0], 1, 4096) && within(c.layer.attr.units, 1, 4096));
+    } else {
+      EXPECT_TRUE(within(in[1], 1, 512) && within(c.layer.attr.units, 1, 512));
+      steps.insert(in[0]);
+    }
+  }
+  EXPECT_EQ(kernels.size(), 5U);
+  EXPECT_EQ(strides, (std::set<int>{1, 2}));
+  EXPECT_EQ(paddings.size(), 2U);
+  EXPECT_EQ(steps, (std::set<int>{8, 10, 15, 20}));
+  EXPECT_GT(sampler.too_large(), 0);
+  EXPECT_LT(sampler.too_large(), sampler.drawn() / 4);
+}
+
+TEST(Sampler, TheSeedDecides) {
+  EXPECT_EQ(Sampler({}, 3).draw(100), Sampler({}, 3).draw(100));
+  EXPECT_NE(Sampler({}, 3).draw(100), Sampler({}, 4).draw(100));
+  Sampler portions({}, 3), whole({}, 3);
+  std::vector<Component> two = portions.draw(Op::kFc, 10);
+  portions.draw(Op::kGru, 7);
+  for (Component& c : portions.draw(Op::kFc, 10)) two.push_back(std::move(c));
+  EXPECT_EQ(two, whole.draw(Op::kFc, 20));
+}
+
+TEST(Sampler, SharesAddUp) {
+  const Sampler sampler({}, 1);
+  for (const int n : {0, 1, 3, 4, 60, 159, 160, 161, 1300, 9999}) {
+    int sum = 0;
+    for (const int share : sampler.shares(n)) sum += share;
+    EXPECT_EQ(sum, n);
+  }
+  for (const int share : sampler.shares(160)) EXPECT_EQ(share, 40);
+}
+
+// Every component of a narrowed network fits into its layer's widths, and all of its ops are there.
+TEST(Sampler, ANetworkIsCovered) {
+  for (const char* name : {"vgg16", "resnet20", "lenet"}) {
+    SCOPED_TRACE(name);
+    SamplingScope scope;
+    scope.networks = {nn::make_zoo(name)};
+    const std::vector<Component> full = device::components(scope.networks[0]);
+    const std::vector<Component> all = Sampler(scope, 1).draw(600);
+    EXPECT_EQ(all.size(), 600U);
+    const auto counts = count(all);
+    EXPECT_EQ(counts.size(), count(full).size());
+    for (const auto& [op, n] : counts) EXPECT_GE(n, 40) << nn::op_name(op);
+    int widest = 0, narrowest = 1 << 20;
+    for (const Component& c : all) {
+      const bool fits = std::ranges::any_of(full, [&](const Component& f) {
+        bool in = f.layer.op == c.layer.op && f.in.size() == c.in.size() &&
+                  f.layer.attr.kernel == c.layer.attr.kernel && f.layer.attr.stride == c.layer.attr.stride &&
+                  f.layer.attr.units >= c.layer.attr.units;
+        for (size_t k = 0; in && k < c.in.size(); ++k)
+          for (int i = 0; in && i < c.in[k].rank; ++i) in = c.in[k].rank == f.in[k].rank && c.in[k][i] <= f.in[k][i];
+        return in && c.network_bytes <= f.network_bytes && c.network_bytes >= device::own_bytes(c);
+      });
+      EXPECT_TRUE(fits) << device::component_to_json(c).dump();
+      if (c.layer.op != Op::kConv2d) continue;
+      widest = std::max(widest, c.layer.attr.units);
+      narrowest = std::min(narrowest, c.layer.attr.units);
+    }
+    int full_width = 0;
+    for (const Component& f : full)
+      if (f.layer.op == Op::kConv2d) full_width = std::max(full_width, f.layer.attr.units);
+    EXPECT_GE(widest, full_width * 9 / 10);
+    EXPECT_LE(narrowest, 2);
+  }
+}
+
+TEST(Sampler, OnlyTheOpsAskedFor) {
+  SamplingScope scope;
+  scope.ops = {Op::kMaxPool};
+  scope.networks = {nn::make_zoo("vgg16")};
+  const auto counts = count(Sampler(scope, 1).draw(50));
+  EXPECT_EQ(counts, (std::map<Op, int>{{Op::kMaxPool, 50}}));
+  scope.ops = {Op::kGru};
+  EXPECT_THROW(Sampler(scope, 1), core::Error);
+  scope.networks.clear();
+  scope.ops = {Op::kMaxPool};
+  EXPECT_THROW(Sampler(scope, 1), core::Error);
+}
+
+TEST(Sampler, ASmallScopeEnds) {
+  SamplingScope scope;
+  scope.ops = {Op::kFc};
+  scope.fc_dim = {1, 3};
+  scope.max_network_bytes = 1;  // the component's own
+  EXPECT_EQ(Sampler(scope, 1).draw(100).size(), 9U);
+}
+
+nn::NetworkSpec spec_of(const char* layers) {
+  return nn::spec_from_json(
+      nn::parse_json(std::string(R"({"name": "n", "input": [8, 8, 3], "layers": [)") + layers + "]}", "test"), "test");
+}
+
+TEST(Narrow, LayersThatMustAgreeDo) {
+  const nn::NetworkSpec spec = spec_of(R"(
+    {"op": "conv2d", "name": "a", "inputs": ["input"], "units": 16},
+    {"op": "conv2d", "name": "b", "inputs": ["a"], "units": 16},
+    {"op": "add", "name": "s", "inputs": ["a", "b"]},
+    {"op": "conv2d", "name": "c", "inputs": ["s"], "units": 8},
+    {"op": "concat", "name": "k", "inputs": ["s", "c"], "axis": 2},
+    {"op": "flatten", "name": "f", "inputs": ["k"]},
+    {"op": "fc", "name": "d", "inputs": ["f"], "units": 32},
+    {"op": "fc", "name": "out", "inputs": ["d"], "units": 10})");
+  EXPECT_EQ(width_groups(spec), (std::vector<int>{0, 0, -1, 3, -1, -1, 6, -1}));
+  int asked = 0;
+  const nn::NetworkSpec small = narrow(spec, [&](int width) { return width - ++asked; });
+  EXPECT_EQ(asked, 3);
+  EXPECT_EQ(small.layers[0].attr.units, 15);
+  EXPECT_EQ(small.layers[1].attr.units, 15);
+  EXPECT_EQ(small.layers[3].attr.units, 6);
+  EXPECT_EQ(small.layers[6].attr.units, 29);
+  EXPECT_EQ(small.layers[7].attr.units, 10);
+  EXPECT_EQ(nn::output_shapes(small)[5], (nn::Shape{8 * 8 * 21}));
+}
+
+TEST(Narrow, WhatCannotChangeStays) {
+  const nn::NetworkSpec spec = spec_of(R"(
+    {"op": "conv2d", "name": "a", "inputs": ["input"], "units": 3},
+    {"op": "add", "name": "s", "inputs": ["input", "a"]},
+    {"op": "conv2d", "name": "b", "inputs": ["s"], "units": 12},
+    {"op": "slice", "name": "half", "inputs": ["b"], "axis": 2, "begin": 6, "end": 12},
+    {"op": "conv2d", "name": "c", "inputs": ["half"], "units": 4},
+    {"op": "reshape", "name": "r", "inputs": ["c"], "shape": [8, 32]},
+    {"op": "gru", "name": "g", "inputs": ["r"], "units": 9},
+    {"op": "time_mean", "name": "m", "inputs": ["g"]},
+    {"op": "fc", "name": "out", "inputs": ["m"], "units": 5})");
+  EXPECT_EQ(width_groups(spec), (std::vector<int>{-1, -1, -1, -1, 4, -1, 6, -1, -1}));
+  const nn::NetworkSpec small = narrow(spec, [](int width) { return width - 1; });
+  EXPECT_EQ(small.layers[0].attr.units, 3);
+  EXPECT_EQ(small.layers[2].attr.units, 12);
+  EXPECT_EQ(small.layers[4].attr.units, 3);
+  EXPECT_EQ(nn::output_shapes(small)[5], (nn::Shape{8, 24}));  // reshape follows
+}
+
+TEST(SamplingScope, JsonRoundTripAndMistakes) {
+  SamplingScope scope;
+  scope.ops = {Op::kConv2d};
+  scope.channel = {3, 7};
+  scope.kernels = {{1, 7}};
+  scope.max_mflop = 12.5;
+  scope.networks = {nn::make_zoo("lenet")};
+  EXPECT_EQ(scope_from_json(scope_to_json(scope), "f"), scope);
+  EXPECT_EQ(scope_from_json(nlohmann::json::object(), "f"), SamplingScope());
+  const auto refusal = [](const char* text) -> std::string {
+    try {
+      scope_from_json(nn::parse_json(text, "f"), "f");
+    } catch (const core::Error& e) {
+      return e.what();
+    }
+    return "accepted";
+  };
+  EXPECT_THAT(refusal("[]"), HasSubstr("f: the scope is a array"));
+  EXPECT_THAT(refusal(R"({"channels": [1, 2]})"), HasSubstr("channels"));
+  for (const char* bad : {R"({"channel": [2, 1]})", R"({"channel": [0, 1]})", R"({"channel": 3})", R"({"kernels": []})",
+                          R"({"kernels": [3]})", R"({"strides": [0]})", R"({"steps": "8"})", R"({"max_mflop": 0})",
+                          R"({"max_network_bytes": 1.5})", R"({"ops": ["conv3d"]})", R"({"ops": [1]})",
+                          R"({"networks": {}})", R"({"networks": [1]})"})
+    EXPECT_NE(refusal(bad), "accepted") << bad;
+}
+
+}  // namespace
+}  // namespace fdi::profile
