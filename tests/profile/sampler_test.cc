@@ -147,10 +147,10 @@ nn::NetworkSpec spec_of(const char* layers) {
 
 TEST(Narrow, LayersThatMustAgreeDo) {
   const nn::NetworkSpec spec = spec_of(R"(
-    {"op": "conv2d", "name": "a", "inputs": ["input"], "units": 16},
-    {"op": "conv2d", "name": "b", "inputs": ["a"], "units": 16},
+    {"op": "conv2d", "name": "a", "inputs": ["input"], "kernel": 3, "units": 16},
+    {"op": "conv2d", "name": "b", "inputs": ["a"], "kernel": 3, "units": 16},
     {"op": "add", "name": "s", "inputs": ["a", "b"]},
-    {"op": "conv2d", "name": "c", "inputs": ["s"], "units": 8},
+    {"op": "conv2d", "name": "c", "inputs": ["s"], "kernel": 3, "units": 8},
     {"op": "concat", "name": "k", "inputs": ["s", "c"], "axis": 2},
     {"op": "flatten", "name": "f", "inputs": ["k"]},
     {"op": "fc", "name": "d", "inputs": ["f"], "units": 32},
@@ -169,11 +169,11 @@ TEST(Narrow, LayersThatMustAgreeDo) {
 
 TEST(Narrow, WhatCannotChangeStays) {
   const nn::NetworkSpec spec = spec_of(R"(
-    {"op": "conv2d", "name": "a", "inputs": ["input"], "units": 3},
+    {"op": "conv2d", "name": "a", "inputs": ["input"], "kernel": 3, "units": 3},
     {"op": "add", "name": "s", "inputs": ["input", "a"]},
-    {"op": "conv2d", "name": "b", "inputs": ["s"], "units": 12},
+    {"op": "conv2d", "name": "b", "inputs": ["s"], "kernel": 3, "units": 12},
     {"op": "slice", "name": "half", "inputs": ["b"], "axis": 2, "begin": 6, "end": 12},
-    {"op": "conv2d", "name": "c", "inputs": ["half"], "units": 4},
+    {"op": "conv2d", "name": "c", "inputs": ["half"], "kernel": 3, "units": 4},
     {"op": "reshape", "name": "r", "inputs": ["c"], "shape": [8, 32]},
     {"op": "gru", "name": "g", "inputs": ["r"], "units": 9},
     {"op": "time_mean", "name": "m", "inputs": ["g"]},

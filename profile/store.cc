@@ -1,0 +1,420 @@
+// Tables: devices <- runs <- components <- readings, devices <- models. What has a JSON form of its own is stored as
+// that; times are columns, so that any SQLite tool can look at them.
+#include "profile/store.h"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+
+#include "core/error.h"
+
+namespace fdi::profile {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kVersion = 1;               // PRAGMA user_version
+constexpr int kApplication = 0x46444954;  // PRAGMA application_id: "FDIT"
+
+constexpr const char* kSchema = R"(
+  CREATE TABLE devices (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, identity TEXT NOT NULL);
+  CREATE TABLE runs (id INTEGER PRIMARY KEY, device INTEGER NOT NULL REFERENCES devices ON DELETE CASCADE,
+    request TEXT NOT NULL, started TEXT NOT NULL DEFAULT (datetime('now')), finished TEXT, UNIQUE (device, request));
+  CREATE TABLE components (run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE, number INTEGER NOT NULL,
+    component TEXT NOT NULL, PRIMARY KEY (run, number)) WITHOUT ROWID;
+  CREATE TABLE readings (run INTEGER NOT NULL, component INTEGER NOT NULL, pass INTEGER NOT NULL,
+    min_us REAL NOT NULL, median_us REAL NOT NULL, mean_us REAL NOT NULL, rel_mad REAL NOT NULL, runs INTEGER NOT NULL,
+    reference_us REAL NOT NULL, cpu_share REAL NOT NULL, PRIMARY KEY (run, component, pass),
+    FOREIGN KEY (run, component) REFERENCES components ON DELETE CASCADE) WITHOUT ROWID;
+  CREATE TABLE models (id INTEGER PRIMARY KEY, device INTEGER NOT NULL REFERENCES devices ON DELETE CASCADE,
+    created TEXT NOT NULL DEFAULT (datetime('now')), model TEXT NOT NULL, UNIQUE (device, model));
+)";
+
+}  // namespace
+
+// A prepared statement: bind in order, step, read columns. Throws Error through Store::fail.
+class Store::Statement {
+ public:
+  Statement(Store& store, const char* sql) : store_(store) {
+    if (const int code = sqlite3_prepare_v2(store.db_, sql, -1, &statement_, nullptr); code != SQLITE_OK)
+      store.fail(code);
+  }
+  ~Statement() { sqlite3_finalize(statement_); }
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
+
+  Statement& bind(int64_t value) { return check(sqlite3_bind_int64(statement_, ++bound_, value)); }
+  Statement& bind(int value) { return bind(int64_t{value}); }
+  Statement& bind(double value) { return check(sqlite3_bind_double(statement_, ++bound_, value)); }
+  Statement& bind(const std::string& text) {
+    return check(sqlite3_bind_text64(statement_, ++bound_, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
+  }
+  bool step() {  // true: a row is there
+    const int code = sqlite3_step(statement_);
+    if (code != SQLITE_ROW && code != SQLITE_DONE) store_.fail(code);
+    return code == SQLITE_ROW;
+  }
+  void run() {
+    step();
+    sqlite3_reset(statement_);
+    bound_ = 0;
+  }
+
+  int64_t integer(int column) { return sqlite3_column_int64(statement_, column); }
+  double number(int column) { return sqlite3_column_double(statement_, column); }
+  std::string text(int column) {
+    const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
+    return bytes == nullptr ? "" : std::string(bytes, static_cast<size_t>(sqlite3_column_bytes(statement_, column)));
+  }
+  json parsed(int column) {  // what somebody else wrote into the file may be anything
+    return nn::parse_json(text(column), store_.path_);
+  }
+
+ private:
+  Statement& check(int code) {
+    if (code != SQLITE_OK) store_.fail(code);
+    return *this;
+  }
+  Store& store_;
+  sqlite3_stmt* statement_ = nullptr;
+  int bound_ = 0;
+};
+
+namespace {
+
+// Everything or nothing: rolled back unless committed.
+template <class Execute>
+class Transaction {
+ public:
+  explicit Transaction(Execute execute) : execute_(std::move(execute)) { execute_("BEGIN IMMEDIATE"); }
+  ~Transaction() {
+    if (open_) try {
+        execute_("ROLLBACK");
+      } catch (const core::Error&) {  // SQLite has rolled back by itself (a full disk)
+      }
+  }
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  void commit() {
+    execute_("COMMIT");
+    open_ = false;
+  }
+
+ private:
+  Execute execute_;
+  bool open_ = true;
+};
+
+}  // namespace
+
+std::string default_store_path() {
+  if (const char* path = std::getenv("FASTDEEPIOT_DB"); path != nullptr && *path != '\0') return path;
+  const char* data = std::getenv("XDG_DATA_HOME");
+  const char* home = std::getenv("HOME");
+  if (data != nullptr && *data != '\0') return std::string(data) + "/fastdeepiot/fastdeepiot.db";
+  if (home == nullptr || *home == '\0') core::fail("no home folder for the database: give --db FILE or FASTDEEPIOT_DB");
+  return std::string(home) + "/.local/share/fastdeepiot/fastdeepiot.db";
+}
+
+Store::Store(const std::string& path, int wait_seconds) : path_(path), wait_seconds_(wait_seconds) {
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  std::error_code error;
+  if (!folder.empty()) std::filesystem::create_directories(folder, error);
+  if (error) core::fail("{}: cannot make the folder: {}; give another file with --db", path, error.message());
+  if (std::filesystem::is_directory(path, error)) core::fail("{}: is a folder, want a database file", path);
+  try {
+    if (const int code = sqlite3_open_v2(path.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+        code != SQLITE_OK)
+      fail(code);
+    set_up();
+  } catch (...) {
+    sqlite3_close(db_);
+    throw;
+  }
+}
+
+Store::~Store() { sqlite3_close(db_); }
+
+void Store::set_up() {
+  sqlite3_extended_result_codes(db_, 1);
+  sqlite3_busy_timeout(db_, wait_seconds_ * 1000);
+  const auto pragma = [&](const char* sql) {
+    Statement statement(*this, sql);
+    return statement.step() ? statement.integer(0) : 0;
+  };
+  const auto version = [&] { return pragma("PRAGMA user_version"); };
+  const auto check = [&] {
+    if (version() == 0 && pragma("SELECT count(*) FROM sqlite_master") == 0) return;
+    if (pragma("PRAGMA application_id") != kApplication)
+      core::fail("{}: is a database of another program; give another file with --db", path_);
+    if (version() > kVersion)
+      core::fail("{}: was written by a later fastdeepiot (version {}, this one reads {}); use that one", path_,
+                 version(), kVersion);
+  };
+  check();
+  {
+    Statement health(*this, "PRAGMA quick_check(1)");
+    if (!health.step() || health.text(0) != "ok") fail(SQLITE_CORRUPT);
+  }
+  execute("PRAGMA journal_mode = WAL");    // a commit is one write to the log: fast enough for every reading
+  execute("PRAGMA synchronous = NORMAL");  // what was committed outlives the program, whatever ends it
+  execute("PRAGMA foreign_keys = ON");
+  if (version() != 0) return;
+  Transaction transaction([this](const char* sql) { execute(sql); });
+  if (version() == 0) {  // unless another process was faster
+    execute(kSchema);
+    execute(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplication, kVersion).c_str());
+  }
+  transaction.commit();
+}
+
+void Store::execute(const char* sql) {
+  if (const int code = sqlite3_exec(db_, sql, nullptr, nullptr, nullptr); code != SQLITE_OK) fail(code);
+}
+
+void Store::fail(int code) {
+  switch (code & 0xFF) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      core::fail("{}: locked by another process for more than {} s; let it end, or give another file with --db", path_,
+                 wait_seconds_);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      core::fail(
+          "{}: damaged, or no SQLite database; it was left as it is: rename it and start a new one, or restore a copy "
+          "(`sqlite3 FILE .recover` may save what it holds)",
+          path_);
+    case SQLITE_FULL:
+      core::fail("{}: the disk is full; what was measured before is kept: make room and give the same command again",
+                 path_);
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+      core::fail("{}: cannot be opened for writing; give another file with --db", path_);
+    default:
+      core::fail("{}: the database fails: {}", path_, db_ == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(db_));
+  }
+}
+
+std::vector<Store::Device> Store::devices() {
+  Statement query(*this, R"(SELECT id, identity, (SELECT count(*) FROM runs WHERE device = devices.id),
+    (SELECT count(*) FROM models WHERE device = devices.id),
+    (SELECT count(*) FROM readings JOIN runs ON readings.run = runs.id WHERE runs.device = devices.id)
+    FROM devices ORDER BY id)");
+  std::vector<Device> out;
+  while (query.step())
+    out.push_back({query.integer(0), device::identity_from_json(query.parsed(1), path_),
+                   static_cast<int>(query.integer(2)), static_cast<int>(query.integer(3)), query.integer(4)});
+  return out;
+}
+
+std::optional<Store::Device> Store::find_device(const device::Identity& identity) {
+  for (Device& device : devices())
+    if (device::key(device.identity) == device::key(identity)) return std::move(device);
+  return std::nullopt;
+}
+
+int64_t Store::device_id(const device::Identity& identity) {
+  const std::string key = device::key(identity);
+  Statement(*this, "INSERT OR IGNORE INTO devices (key, identity) VALUES (?, ?)")
+      .bind(key)
+      .bind(device::identity_to_json(identity).dump())
+      .run();
+  Statement query(*this, "SELECT id FROM devices WHERE key = ?");
+  query.bind(key).step();
+  return query.integer(0);
+}
+
+Store::Run Store::open_run(const device::Identity& identity, const json& request) {
+  const int64_t device = device_id(identity);
+  const std::string text = request.dump();
+  Statement(*this, "INSERT OR IGNORE INTO runs (device, request) VALUES (?, ?)").bind(device).bind(text).run();
+  for (Run& run : runs(device))
+    if (run.request == request) return std::move(run);
+  core::fail("{}: a run that was just added is gone; did another process remove it? Give the command again", path_);
+}
+
+std::vector<Store::Run> Store::runs(int64_t device) {
+  Statement query(*this, R"(SELECT id, device, request, started, finished,
+    (SELECT count(*) FROM components WHERE run = runs.id), (SELECT count(*) FROM readings WHERE run = runs.id)
+    FROM runs WHERE ?1 = 0 OR device = ?1 ORDER BY id)");
+  query.bind(device);
+  std::vector<Run> out;
+  while (query.step())
+    out.push_back({query.integer(0), query.integer(1), query.parsed(2), query.text(3), query.text(4),
+                   static_cast<int>(query.integer(5)), query.integer(6)});
+  return out;
+}
+
+void Store::finish_run(int64_t run) {
+  Statement(*this, "UPDATE runs SET finished = datetime('now') WHERE id = ?").bind(run).run();
+}
+
+void Store::add_components(int64_t run, std::span<const device::Component> components) {
+  Transaction transaction([this](const char* sql) { execute(sql); });
+  Statement insert(*this, R"(INSERT INTO components (run, number, component)
+    VALUES (?1, (SELECT count(*) FROM components WHERE run = ?1), ?2))");
+  for (const device::Component& component : components)
+    insert.bind(run).bind(device::component_to_json(component).dump()).run();
+  transaction.commit();
+}
+
+std::vector<device::Component> Store::components(int64_t run) {
+  Statement query(*this, "SELECT component FROM components WHERE run = ? ORDER BY number");
+  query.bind(run);
+  std::vector<device::Component> out;
+  while (query.step()) out.push_back(device::component_from_json(query.parsed(0), path_));
+  return out;
+}
+
+void Store::keep(int64_t run, const PassReading& r) {
+  const device::Timing& t = r.reading.time;
+  Statement(*this, "INSERT OR REPLACE INTO readings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      .bind(run)
+      .bind(static_cast<int64_t>(r.component))
+      .bind(r.pass)
+      .bind(t.min_us)
+      .bind(t.median_us)
+      .bind(t.mean_us)
+      .bind(t.rel_mad)
+      .bind(t.runs)
+      .bind(r.reading.reference_us)
+      .bind(r.reading.cpu_share)
+      .run();
+}
+
+std::vector<PassReading> Store::readings(int64_t run) {
+  Statement query(*this, "SELECT * FROM readings WHERE run = ? ORDER BY pass, component");
+  query.bind(run);
+  std::vector<PassReading> out;
+  while (query.step()) {
+    PassReading r;
+    r.component = static_cast<size_t>(query.integer(1));
+    r.pass = static_cast<int>(query.integer(2));
+    r.reading.time = {query.number(3), query.number(4), query.number(5), query.number(6),
+                      static_cast<int>(query.integer(7))};
+    r.reading.reference_us = query.number(8);
+    r.reading.cpu_share = query.number(9);
+    out.push_back(r);
+  }
+  return out;
+}
+
+int64_t Store::add_model(const device::Identity& identity, const json& model) {
+  const int64_t device = device_id(identity);
+  // One that is there already becomes the newest.
+  Statement(*this, "INSERT OR REPLACE INTO models (device, model) VALUES (?, ?)").bind(device).bind(model.dump()).run();
+  return sqlite3_last_insert_rowid(db_);
+}
+
+std::vector<Store::Model> Store::models(int64_t device) {
+  Statement query(*this,
+                  "SELECT id, device, created, model FROM models WHERE ?1 = 0 OR device = ?1 ORDER BY created, id");
+  query.bind(device);
+  std::vector<Model> out;
+  while (query.step()) out.push_back({query.integer(0), query.integer(1), query.text(2), query.parsed(3)});
+  return out;
+}
+
+std::optional<Store::Model> Store::newest_model(const device::Identity& identity) {
+  const std::optional<Device> device = find_device(identity);
+  if (!device) return std::nullopt;
+  std::vector<Model> all = models(device->id);
+  if (all.empty()) return std::nullopt;
+  return std::move(all.back());
+}
+
+void Store::remove(Kind kind, int64_t id) {
+  constexpr const char* kSql[] = {"DELETE FROM devices WHERE id = ?", "DELETE FROM runs WHERE id = ?",
+                                  "DELETE FROM models WHERE id = ?"};
+  constexpr const char* kNames[] = {"device", "run", "model"};
+  Statement(*this, kSql[static_cast<int>(kind)]).bind(id).run();
+  if (sqlite3_changes(db_) == 0)
+    core::fail("{}: has no {} {}; `fastdeepiot db list` shows what there is", path_, kNames[static_cast<int>(kind)],
+               id);
+}
+
+json Store::export_json(int64_t device) {
+  json out = {{"fastdeepiot_db", kVersion}, {"devices", json::array()}};
+  for (const Device& d : devices()) {
+    if (device != 0 && d.id != device) continue;
+    json runs_json = json::array(), models_json = json::array();
+    for (const Run& run : runs(d.id)) {
+      json components_json = json::array(), readings_json = json::array();
+      for (const device::Component& c : components(run.id)) components_json.push_back(device::component_to_json(c));
+      for (const PassReading& r : readings(run.id))
+        readings_json.push_back(
+            {{"component", r.component}, {"pass", r.pass}, {"reading", device::reading_to_json(r.reading)}});
+      runs_json.push_back({{"request", run.request},
+                           {"started", run.started},
+                           {"finished", run.finished},
+                           {"components", std::move(components_json)},
+                           {"readings", std::move(readings_json)}});
+    }
+    for (const Model& m : models(d.id)) models_json.push_back({{"created", m.created}, {"model", m.model}});
+    out["devices"].push_back({{"identity", device::identity_to_json(d.identity)},
+                              {"runs", std::move(runs_json)},
+                              {"models", std::move(models_json)}});
+  }
+  if (device != 0 && out["devices"].empty())
+    core::fail("{}: has no device {}; `fastdeepiot db list` shows what there is", path_, device);
+  return out;
+}
+
+Store::Imported Store::import_json(const json& object, const std::string& where) {
+  if (!object.is_object() || !object.contains("fastdeepiot_db"))
+    core::fail("{}: is no export of a database; `fastdeepiot db export` writes one", where);
+  if (object["fastdeepiot_db"] != kVersion)
+    core::fail("{}: was written by another version of fastdeepiot ({}, this one reads {})", where,
+               object["fastdeepiot_db"].dump(), kVersion);
+  Imported imported;
+  Transaction transaction([this](const char* sql) { execute(sql); });
+  try {
+    for (const json& d : object.at("devices")) {
+      const device::Identity identity = device::identity_from_json(d.at("identity"), where);
+      for (const json& r : d.at("runs")) {
+        const Run run = open_run(identity, r.at("request"));
+        std::vector<device::Component> theirs;
+        for (const json& c : r.at("components")) theirs.push_back(device::component_from_json(c, where));
+        const std::vector<device::Component> ours = components(run.id);
+        const size_t common = std::min(ours.size(), theirs.size());
+        if (!std::equal(ours.begin(), ours.begin() + static_cast<std::ptrdiff_t>(common), theirs.begin()))
+          core::fail("{}: a run is there already with other components (run {}); remove one of them", where, run.id);
+        Statement insert(*this, "INSERT INTO components VALUES (?, ?, ?)");
+        for (size_t i = ours.size(); i < theirs.size(); ++i)
+          insert.bind(run.id).bind(static_cast<int64_t>(i)).bind(device::component_to_json(theirs[i]).dump()).run();
+        std::set<std::pair<size_t, int>> there;
+        for (const PassReading& reading : readings(run.id)) there.emplace(reading.component, reading.pass);
+        for (const json& item : r.at("readings")) {
+          const PassReading reading{item.at("component").get<size_t>(), item.at("pass").get<int>(),
+                                    device::reading_from_json(item.at("reading"), where)};
+          if (reading.component >= theirs.size())
+            core::fail("{}: a reading is of component {}, but its run has {}", where, reading.component, theirs.size());
+          if (!there.emplace(reading.component, reading.pass).second) continue;
+          keep(run.id, reading);
+          ++imported.readings;
+        }
+        if (run.finished.empty() && !r.at("finished").get<std::string>().empty()) finish_run(run.id);
+        ++imported.runs;
+      }
+      const int64_t device = device_id(identity);
+      for (const json& m : d.at("models")) {
+        Statement(*this, "INSERT OR IGNORE INTO models (device, created, model) VALUES (?, ?, ?)")
+            .bind(device)
+            .bind(m.at("created").get<std::string>())
+            .bind(m.at("model").dump())
+            .run();
+        imported.models += sqlite3_changes(db_);
+      }
+    }
+  } catch (const json::exception& e) {
+    core::fail("{}: is no whole export of a database: {}", where, e.what());
+  }
+  transaction.commit();
+  return imported;
+}
+
+}  // namespace fdi::profile
