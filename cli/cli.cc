@@ -56,6 +56,7 @@ int run(int argc, char** argv) {
   add_eval(app);
   add_info(app);
   add_bench(app);
+  add_profile(app);
   add_data(app);
   try {
     app.parse(argc, argv);

@@ -8,10 +8,11 @@ class App;
 
 namespace fdi::cli {
 
-void add_train(CLI::App& app);  // train.cc
-void add_eval(CLI::App& app);   // eval.cc
-void add_info(CLI::App& app);   // info.cc
-void add_data(CLI::App& app);   // data.cc
-void add_bench(CLI::App& app);  // bench.cc
+void add_train(CLI::App& app);    // train.cc
+void add_eval(CLI::App& app);     // eval.cc
+void add_info(CLI::App& app);     // info.cc
+void add_data(CLI::App& app);     // data.cc
+void add_bench(CLI::App& app);    // bench.cc
+void add_profile(CLI::App& app);  // profile.cc
 
 }  // namespace fdi::cli

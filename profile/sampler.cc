@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/check.h"
 #include "core/error.h"
 #include "core/rng.h"
 #include "nn/layer.h"

@@ -1,0 +1,180 @@
+// `fastdeepiot profile`: times components on a device and stores every reading. The same command goes on where an
+// earlier one was stopped.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/profiling.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "core/progress.h"
+#include "nn/layer.h"
+#include "profile/campaign.h"
+#include "profile/sampler.h"
+
+namespace fdi::cli {
+namespace {
+
+using profile::Store;
+
+struct ProfileFlags {
+  ProfilingOptions profiling;
+  std::vector<std::string> ops, networks;
+  std::string scope, cache = "network", csv;
+  int samples = 1300, passes = 3;
+  double minutes = 0, max_mflop = 0;
+};
+
+profile::SamplingScope read_scope(const ProfileFlags& flags, profile::Runner& runner) {
+  profile::SamplingScope scope;
+  if (!flags.scope.empty())
+    scope = profile::scope_from_json(nn::parse_json(core::read_file(flags.scope, 64 << 20), flags.scope), flags.scope);
+  for (const std::string& network : flags.networks) scope.networks.push_back(read_network(network));
+  if (!flags.ops.empty()) scope.ops = read_ops(flags.ops);
+  if (flags.max_mflop != 0) scope.max_mflop = flags.max_mflop;
+  const bool all = scope.ops.empty();
+  if (all) scope.ops = profile::Sampler(scope, 0).ops();
+  std::string lacking;
+  std::erase_if(scope.ops, [&](nn::Op op) {
+    const bool lacks = !runner.supports(op);
+    if (lacks) lacking += (lacking.empty() ? "" : ", ") + std::string(nn::op_name(op));
+    return lacks;
+  });
+  if (!lacking.empty() && (!all || scope.ops.empty()))
+    core::fail("--op {}: the engine {} has none of its own; leave it out", lacking, flags.profiling.engine);
+  if (!lacking.empty()) fmt::print(stderr, "{} has no {}: left out\n", flags.profiling.engine, lacking);
+  return scope;
+}
+
+// The run's components; drawn and stored where it is new.
+std::vector<device::Component> components_of(Store& store, const Store::Run& run, const profile::SamplingScope& scope,
+                                             const ProfileFlags& flags) {
+  std::vector<device::Component> components = store.components(run.id);
+  if (!components.empty()) return components;
+  profile::Sampler sampler(scope, flags.profiling.common.seed);
+  components = sampler.draw(flags.samples);
+  if (components.empty()) core::fail("--max-mflop {}: leaves nothing of the scope", scope.max_mflop);
+  if (sampler.too_large() > 0)
+    fmt::print(stderr, "left out: {:.1f}% of the draws, larger than {} MFLOP (--max-mflop)\n",
+               100.0 * static_cast<double>(sampler.too_large()) / static_cast<double>(sampler.drawn()),
+               scope.max_mflop);
+  if (static_cast<int>(components.size()) < flags.samples)
+    fmt::print(stderr, "the scope holds only {} different components\n", components.size());
+  store.add_components(run.id, components);
+  return components;
+}
+
+std::string counts_of(const std::vector<device::Component>& components) {
+  std::map<nn::Op, int> counts;
+  for (const device::Component& c : components) ++counts[c.layer.op];
+  std::string text;
+  for (const auto& [op, n] : counts) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", n, nn::op_name(op));
+  return text;
+}
+
+void profile_device(const ProfileFlags& flags) {
+  if (flags.samples < 1 || flags.samples > 1'000'000) core::fail("--samples {}: wanted 1 to 1000000", flags.samples);
+  if (flags.passes < 1 || flags.passes > 1000) core::fail("--passes {}: wanted 1 to 1000", flags.passes);
+  if (!(flags.minutes >= 0)) core::fail("--minutes {}: wanted a number above 0", flags.minutes);
+  if (!(flags.max_mflop >= 0)) core::fail("--max-mflop {}: wanted a number above 0", flags.max_mflop);
+  if (!flags.csv.empty()) check_writable(flags.csv);
+  const CommonOptions& common = flags.profiling.common;
+  profile::CampaignOptions options;
+  options.cache = device::cache_mode(flags.cache);
+
+  const std::unique_ptr<profile::Runner> runner = make_runner(flags.profiling);
+  const device::Identity identity = runner->identity();
+  const profile::SamplingScope scope = read_scope(flags, *runner);
+  Store store(store_path(flags.profiling));
+  const Store::Run run = store.open_run(identity, {{"scope", profile::scope_to_json(scope)},
+                                                   {"samples", flags.samples},
+                                                   {"seed", common.seed},
+                                                   {"cache", flags.cache}});
+  const std::vector<device::Component> components = components_of(store, run, scope, flags);
+  const std::vector<profile::PassReading> there = store.readings(run.id);
+
+  print(common,
+        fmt::format("{}\n{} components ({}), {} passes; run {} in {}\n", device::key(identity), components.size(),
+                    counts_of(components), flags.passes, run.id, store_path(flags.profiling)));
+  if (identity.emulated) fmt::print(stderr, "this device is emulated: its times mean nothing\n");
+  if (const std::string warning = device::clock_warning(identity); !warning.empty())
+    fmt::print(stderr, "{}\n", warning);
+  if (!there.empty()) fmt::print(stderr, "going on with {} readings that are there\n", there.size());
+
+  core::Progress progress;
+  options.passes = flags.passes;
+  options.seed = common.seed;
+  options.minutes = flags.minutes;
+  options.keep = [&](const profile::PassReading& reading) { store.keep(run.id, reading); };
+  options.progress = [&](const profile::CampaignProgress& p) {
+    progress.update(fmt::format("{}/{} readings, {} re-measured, {} left", p.done, p.total, p.remeasured,
+                                core::format_duration(p.seconds_left)));
+  };
+  const profile::CampaignResult result = profile::run_campaign(*runner, components, there, options);
+  if (!result.out_of_time) store.finish_run(run.id);
+
+  const std::vector<profile::Sample> samples = profile::combine(components, result.readings);
+  progress.finish(fmt::format("{} samples in {:.1f} min, {} readings re-measured{}", samples.size(), result.minutes,
+                              result.remeasured,
+                              result.out_of_time ? "; the time is up: the same command goes on" : ""));
+  if (result.cpu_share < 0.9)
+    fmt::print(stderr, "the machine was busy: half of the readings had less than {:.0f}% of a processor\n",
+               100 * result.cpu_share);
+  if (!flags.csv.empty()) profile::write_samples_csv(flags.csv, {identity, samples});
+  write_result(common, {{"samples", samples.size()},
+                        {"minutes", result.minutes},
+                        {"remeasured", result.remeasured},
+                        {"device", device::key(identity)},
+                        {"run", run.id},
+                        {"complete", !result.out_of_time}});
+}
+
+}  // namespace
+
+void add_profile(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("profile", "Time layers on a device; what a time model is learnt from");
+  const auto flags = std::make_shared<ProfileFlags>();
+  command
+      ->add_option("--op", flags->ops, "Only these layers: conv2d, fc, gru, lstm, ...; all of the scope unless given")
+      ->type_name("OP")
+      ->delimiter(',');
+  command
+      ->add_option(
+          "--for", flags->networks,
+          "Layers of this network, at every width up to its own: a model file, a description (.json) or a name "
+          "of the zoo; may be given again")
+      ->type_name("MODEL")
+      ->take_all();
+  command->add_option("--samples", flags->samples, "Components to time")->type_name("N")->capture_default_str();
+  command->add_option("--passes", flags->passes, "Times that each is measured, in shuffled order")
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_option("--minutes", flags->minutes, "Stop after so long; the same command goes on later")
+      ->type_name("X");
+  command
+      ->add_option(
+          "--cache", flags->cache,
+          "What lies in the caches when a layer begins: warm (itself), network (what its network leaves), cold")
+      ->type_name("MODE")
+      ->capture_default_str();
+  command
+      ->add_option("--max-mflop", flags->max_mflop,
+                   "Leave out larger components (4000 unless given: the last tenth of Table 2's convolutions)")
+      ->type_name("X");
+  command->add_option("--scope", flags->scope, "What to draw from, in a JSON file; Table 2 of the paper unless given")
+      ->type_name("FILE");
+  command->add_option("--csv", flags->csv, "Also write the samples as a table")->type_name("FILE");
+  command->footer(
+      "Example:\n  fastdeepiot profile --op conv2d,fc,gru,lstm --samples 1300\n"
+      "  fastdeepiot profile --isa sse4 --for runs/vgg/model.safetensors\n"
+      "  fastdeepiot profile --device ssh:pi@board --for vgg16 --minutes 15\n"
+      "Each reading is stored as it is taken; interrupted, the same command goes on.");
+  add_profiling(*command, flags->profiling, [flags] { profile_device(*flags); });
+}
+
+}  // namespace fdi::cli

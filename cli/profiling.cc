@@ -1,0 +1,105 @@
+// See profiling.h.
+#include "cli/profiling.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "cli/network_choice.h"
+#include "core/error.h"
+#include "nn/model_file.h"
+#include "nn/zoo.h"
+#include "profile/passes.h"
+#include "profile/sampling_scope.h"
+
+namespace fdi::cli {
+
+void add_database(CLI::App& command, ProfilingOptions& options) {
+  command
+      .add_option("--db", options.database,
+                  "The database; unless given FASTDEEPIOT_DB or ~/.local/share/fastdeepiot/fastdeepiot.db")
+      ->type_name("FILE")
+      ->group("Common options");
+}
+
+void add_profiling(CLI::App& command, ProfilingOptions& options, std::function<void()> work) {
+  const std::string group = "Common options";
+  options.common.threads = 1;
+  command
+      .add_option("--device", options.device,
+                  "Where to measure: local, exec:COMMAND, ssh:[USER@]HOST, adb:SERIAL (they start fastdeepiot-agent)")
+      ->type_name("WHERE")
+      ->capture_default_str();
+  command.add_option("--engine", options.engine, "Whose kernels: native, onednn, xnnpack")
+      ->type_name("NAME")
+      ->capture_default_str();
+  command
+      .add_option(
+          "--isa", options.common.isa,
+          "Instruction set of the native kernels on the device: avx512, avx2, sse4, ssse3, neon, scalar; the best "
+          "unless given")
+      ->type_name("NAME")
+      ->group(group);
+  command.add_option("--threads", options.common.threads, "Compute threads on the device")
+      ->type_name("N")
+      ->capture_default_str()
+      ->group(group);
+  add_database(command, options);
+  command.add_option("--json", options.common.json, "Write the machine-readable result to FILE; - is standard output")
+      ->type_name("FILE")
+      ->group(group);
+  command.add_option("--seed", options.common.seed, "Seed of every random draw; the same seed gives the same numbers")
+      ->type_name("N")
+      ->capture_default_str()
+      ->group(group);
+  command.callback([&options, work = std::move(work)] {
+    if (!options.common.json.empty() && options.common.json != "-") check_writable(options.common.json);
+    work();
+  });
+}
+
+std::unique_ptr<profile::Runner> make_runner(const ProfilingOptions& options) {
+  return profile::make_runner(options.device, {options.engine, options.common.isa, options.common.threads});
+}
+
+std::string store_path(const ProfilingOptions& options) {
+  return options.database.empty() ? profile::default_store_path() : options.database;
+}
+
+nn::NetworkSpec read_network(const std::string& what) {
+  const std::vector<std::string> zoo = nn::zoo_names();
+  if (std::ranges::find(zoo, what) != zoo.end()) return nn::make_zoo(what);
+  if (!std::filesystem::exists(what)) {
+    std::string names;
+    for (const std::string& name : zoo) names += (names.empty() ? "" : ", ") + name;
+    core::fail("{}: no such file, and no network of the zoo ({})", what, names);
+  }
+  if (what.ends_with(".json")) return choose_network("", what, 1, {}, 0);
+  return nn::load_model(what).spec;
+}
+
+profile::SampleSet stored_samples(profile::Store& store, const profile::Store::Device& device, int64_t run) {
+  profile::SampleSet set{device.identity, {}};
+  std::map<std::string, size_t> index;  // by component
+  for (const profile::Store::Run& r : store.runs(device.id)) {
+    if (run != 0 ? r.id != run : r.request.value("cache", "network") != "network") continue;
+    for (profile::Sample& sample : profile::combine(store.components(r.id), store.readings(r.id))) {
+      const auto [at, is_new] = index.emplace(device::component_to_json(sample.component).dump(), set.samples.size());
+      if (is_new)
+        set.samples.push_back(std::move(sample));
+      else
+        set.samples[at->second] = std::move(sample);
+    }
+  }
+  return set;
+}
+
+std::vector<nn::Op> read_ops(const std::vector<std::string>& names) {
+  std::vector<nn::Op> ops;
+  for (const std::string& name : names) ops.push_back(profile::op_from_name(name));
+  return ops;
+}
+
+}  // namespace fdi::cli

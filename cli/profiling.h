@@ -1,0 +1,40 @@
+// What the commands about time share: which device and engine, the database, the networks that are meant. Called by
+// profile, sweep, fit, predict and db.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/options.h"
+#include "nn/spec.h"
+#include "profile/runner.h"
+#include "profile/store.h"
+#include "profile/time_model.h"
+
+namespace fdi::cli {
+
+struct ProfilingOptions {
+  CommonOptions common;  // threads: 1 unless given; isa: of the device
+  std::string device = "local", engine = "native";
+  std::string database;  // empty: profile::default_store_path()
+};
+
+// Adds --device, --engine, --isa, --threads, --db, --json and --seed. Unlike add_common, nothing is set in this
+// process: ISA and threads are the device's.
+void add_profiling(CLI::App& command, ProfilingOptions& options, std::function<void()> work);
+void add_database(CLI::App& command, ProfilingOptions& options);  // --db alone
+std::unique_ptr<profile::Runner> make_runner(const ProfilingOptions& options);
+std::string store_path(const ProfilingOptions& options);
+
+// A model file, a file that describes a network, or a name of the zoo.
+nn::NetworkSpec read_network(const std::string& what);
+
+// Everything that was measured on a device in the mode "network" (or in one run), the later of two readings of the
+// same component. Empty where nothing was.
+profile::SampleSet stored_samples(profile::Store& store, const profile::Store::Device& device, int64_t run = 0);
+
+// "conv2d" -> ops; throws Error for an unknown one.
+std::vector<nn::Op> read_ops(const std::vector<std::string>& names);
+
+}  // namespace fdi::cli
