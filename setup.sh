@@ -12,11 +12,11 @@ build_packages=(g++ cmake ninja-build git ca-certificates libhwy-dev libopenblas
   libcurl4-openssl-dev libssl-dev libeigen3-dev libboost-math-dev libsqlite3-dev
   gnuplot-nox graphviz)  # they draw the figures
 test_packages=(libgtest-dev libgmock-dev clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libomp-14-dev
-  python3-numpy)  # a second reader of our model files
+  python3-numpy python3-sklearn)  # a second reader of our model files, the regressors of `fit --compare`
 if [[ "$(uname -m)" == x86_64 ]]; then  # the kernels are tested for ARM too, under qemu
   test_packages+=(g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user-static)
 fi
-bench_packages=(python3 python3-torch python3-pil python3-onnx)
+bench_packages=(python3 python3-sklearn python3-torch python3-pil python3-onnx)
 command -v npm >/dev/null || bench_packages+=(nodejs npm)  # ONNX Runtime comes from npm; node may be there from elsewhere
 
 packages=("${build_packages[@]}")

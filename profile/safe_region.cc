@@ -1,0 +1,79 @@
+#include "profile/safe_region.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace fdi::profile {
+namespace {
+
+bool is_channel(Field field) { return field == Field::kInChannel || field == Field::kOutChannel; }
+
+Structure with_channels(device::Component component, int in, int out) {
+  core::Shape& shape = component.in.front();
+  shape[shape.rank - 1] = in;
+  component.layer.attr.units = out;
+  return structure_of(component);
+}
+
+}  // namespace
+
+ChannelLaw channel_law(const Law& law, const device::Component& component) {
+  const nn::Op op = component.layer.op;
+  if (op != nn::Op::kConv2d && op != nn::Op::kFc)
+    core::fail("{} a safe region is known for conv2d and fc only", describe(component.layer));
+  for (size_t i = 0; i < law.variables.size(); ++i)
+    if (law.weight[i] > 0 && !(law.variables[i] == Variable{.field = law.variables[i].field}))
+      core::fail("{} a law with \"{}\" has no safe region of this form; fit with the paper's features",
+                 describe(component.layer), describe(op, law.variables[i]));
+  // Bilinear in the two counts: four points tell it.
+  constexpr int kFar = 1025, kApart = kFar - 1;
+  const auto y = [&](int in, int out) { return law(with_channels(component, in, out)); };
+  const double near = y(1, 1), far_in = y(kFar, 1), far_out = y(1, kFar), far_both = y(kFar, kFar);
+  ChannelLaw c;
+  c.product = (far_both - far_in - far_out + near) / kApart / kApart;
+  c.in_term = (far_in - near) / kApart - c.product;
+  c.out_term = (far_out - near) / kApart - c.product;
+  c.bias = near - c.product - c.in_term - c.out_term;
+  return c;
+}
+
+int safe_square(const ChannelLaw& multiple, const ChannelLaw& other, Field channel, int tau) {
+  const int in_more = channel == Field::kInChannel ? tau - 1 : 0,
+            out_more = channel == Field::kOutChannel ? tau - 1 : 0;
+  const auto faster = [&](int in, int out) { return multiple(in + in_more, out + out_more) < other(in, out); };
+  // The difference is bilinear: largest at a corner of any square.
+  int n = 0;
+  while (n < kLargestSquare && faster(1, 1) && faster(n + 1, 1) && faster(1, n + 1) && faster(n + 1, n + 1)) ++n;
+  return n;
+}
+
+std::vector<SafeRegion> safe_regions(const Tree& tree, const device::Component& component) {
+  std::vector<SafeRegion> regions;
+  for (int at = 0; !tree.nodes[at].is_leaf(); at = tree.nodes[at].left) {
+    const Condition& condition = tree.nodes[at].condition;
+    if (condition.kind != Condition::Kind::kMultiple || !is_channel(condition.field)) break;
+    SafeRegion region{.condition = condition,
+                      .multiple = channel_law(tree.nodes[tree.nodes[at].left].law, component),
+                      .other = channel_law(tree.nodes[tree.nodes[at].right].law, component)};
+    region.square = safe_square(region.multiple, region.other, condition.field, static_cast<int>(condition.threshold));
+    regions.push_back(region);
+  }
+  return regions;
+}
+
+std::string simplified_model(nn::Op op, const std::vector<SafeRegion>& regions) {
+  std::string text;
+  int square = kLargestSquare;
+  for (const SafeRegion& region : regions) {
+    if (region.square == 0) break;  // and so nothing under it can be had by widening
+    square = std::min(square, region.square);
+    text += fmt::format("{}{} to multiples of {}", text.empty() ? "expand " : ", ",
+                        field_name(op, region.condition.field), format_number(region.condition.threshold));
+  }
+  return text.empty() ? text : fmt::format("{}: faster within [1, {}]^2", text, square);
+}
+
+}  // namespace fdi::profile

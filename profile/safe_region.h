@@ -1,0 +1,37 @@
+// The safe region of a multiple condition (paper section 3.2, equations 9 to 11, figure 4): the channel counts at which
+// widening a layer to the next multiple shortens it whatever count it starts from; and the simplified model that
+// follows (figure 3): which channels may be widened without asking.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "profile/tree.h"
+
+namespace fdi::profile {
+
+// A law as a function of the two channel counts, everything else of the layer fixed (equation 10).
+struct ChannelLaw {
+  double product = 0, in_term = 0, out_term = 0, bias = 0;
+  double operator()(double in, double out) const { return product * in * out + in_term * in + out_term * out + bias; }
+};
+// Throws Error for a law with rounded or bounded variables, which is no such function (fit with the paper's features),
+// and for a layer that is neither convolution nor fc.
+ChannelLaw channel_law(const Law& law, const device::Component& component);
+
+struct SafeRegion {
+  Condition condition;
+  ChannelLaw multiple, other;  // the laws where the condition holds and where it does not
+  int square = 0;              // safe on [1, square]^2; 0: nowhere
+};
+constexpr int kLargestSquare = 1 << 16;  // the answer where no bound was met
+
+// Largest n with y_T(count + tau - 1) < y_F(count) on all of [1, n]^2, the condition's channel being widened by the
+// most that a multiple of tau can ask for (equation 11).
+int safe_square(const ChannelLaw& multiple, const ChannelLaw& other, Field channel, int tau);
+
+// Of the multiple conditions on channels that the tree asks first, from the root along the sides where they hold.
+std::vector<SafeRegion> safe_regions(const Tree& tree, const device::Component& component);
+// "expand in_channel to multiples of 4, out_channel to multiples of 4: faster within [1, 808]^2"; empty for no region.
+std::string simplified_model(nn::Op op, const std::vector<SafeRegion>& regions);
+
+}  // namespace fdi::profile

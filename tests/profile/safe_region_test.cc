@@ -1,0 +1,103 @@
+// Figure 4 from the paper's own numbers (equation 9: Nexus 5, 3x3, 24x24, same padding).
+// The paper reads [1, 1288]^2 off its figure for in_channel. Its printed laws do not give that: equation 11 with the
+// numbers of equation 9 holds on [1, 939]^2, with the rounded ones of equation 10 on [1, 970]^2, and no number of added
+// channels from 0 to 3 comes near 1288. Its [1, 808]^2 for both channels rests on a second pair of laws (of the next
+// condition, out_channel a multiple of 4) that it does not print.
+#include "profile/safe_region.h"
+
+#include <fmt/core.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "tests/profile/planted.h"
+
+namespace fdi::profile {
+namespace {
+
+Law paper_law(double flops, double mem, double param_size, double bias) {
+  return {.variables = {{.field = Field::kFlops}, {.field = Field::kMem}, {.field = Field::kParamSize}},
+          .weight = {flops, mem, param_size},
+          .bias = bias};
+}
+
+Tree nexus_tree() {
+  Tree tree{.op = nn::Op::kConv2d, .nodes = std::vector<Node>(3)};
+  tree.nodes[0].condition = {Field::kInChannel, Condition::Kind::kMultiple, 4};
+  tree.nodes[0].left = 1;
+  tree.nodes[0].right = 2;
+  tree.nodes[1].law = paper_law(3.41e-8, 4.03e-6, 7.11e-25, 8.11);
+  tree.nodes[2].law = paper_law(3.11e-8, 8.03e-6, 1.52e-34, 12.82);
+  return tree;
+}
+
+const device::Component kLayer = conv_component(24, 24, 17, 33);
+
+TEST(SafeRegion, GivesEquationTen) {
+  const ChannelLaw t = channel_law(nexus_tree().nodes[1].law, kLayer),
+                   f = channel_law(nexus_tree().nodes[2].law, kLayer);
+  EXPECT_NEAR(t.product, 3.53e-4, 0.01e-4);
+  EXPECT_NEAR(t.in_term, 2.32e-2, 0.01e-2);
+  EXPECT_NEAR(t.out_term, 2.32e-3, 0.01e-3);
+  EXPECT_NEAR(t.bias, 8.11, 1e-9);
+  EXPECT_NEAR(f.product, 3.23e-4, 0.01e-4);
+  EXPECT_NEAR(f.in_term, 4.63e-2, 0.01e-2);
+  EXPECT_NEAR(f.out_term, 4.63e-3, 0.01e-3);
+  EXPECT_NEAR(f.bias, 12.82, 1e-9);
+}
+
+TEST(SafeRegion, OfThePapersNumbers) {
+  const auto regions = safe_regions(nexus_tree(), kLayer);
+  ASSERT_EQ(regions.size(), 1U);
+  EXPECT_EQ(regions[0].square, 939);
+  EXPECT_EQ(simplified_model(nn::Op::kConv2d, regions),
+            "expand in_channel to multiples of 4: faster within [1, 939]^2");
+  const ChannelLaw printed_t{3.53e-4, 2.32e-2, 2.32e-3, 8.11}, printed_f{3.23e-4, 4.63e-2, 4.63e-3, 12.82};
+  EXPECT_EQ(safe_square(printed_t, printed_f, Field::kInChannel, 4), 970);
+}
+
+// Every count of the square, not its corners alone, gets faster by its own widening.
+TEST(SafeRegion, HoldsOnTheWholeSquare) {
+  const SafeRegion region = safe_regions(nexus_tree(), kLayer)[0];
+  for (int in = 1; in <= region.square; in += 7)
+    for (int out = 1; out <= region.square; out += 13) {
+      const int wide = (in + 3) / 4 * 4;
+      ASSERT_LT(region.multiple(wide, out), region.other(in, out)) << in << " " << out;
+    }
+  EXPECT_GE(region.multiple(region.square + 4, region.square + 1), region.other(region.square + 1, region.square + 1));
+}
+
+TEST(SafeRegion, OfTwoConditionsTheSmallerSquareCounts) {
+  Tree tree = nexus_tree();
+  tree.nodes.resize(5);
+  tree.nodes[1].condition = {Field::kOutChannel, Condition::Kind::kMultiple, 8};
+  tree.nodes[1].left = 3;
+  tree.nodes[1].right = 4;
+  tree.nodes[3].law = paper_law(3.2e-8, 4e-6, 0, 7);
+  tree.nodes[4].law = paper_law(3.1e-8, 4e-6, 0, 8);
+  const auto regions = safe_regions(tree, kLayer);
+  ASSERT_EQ(regions.size(), 2U);
+  EXPECT_EQ(regions[1].condition.field, Field::kOutChannel);
+  EXPECT_GT(regions[1].square, 0);
+  EXPECT_LT(regions[1].square, regions[0].square);
+  EXPECT_EQ(simplified_model(tree.op, regions),
+            fmt::format("expand in_channel to multiples of 4, out_channel to multiples of 8: faster within [1, {}]^2",
+                        regions[1].square));
+}
+
+TEST(SafeRegion, NowhereAndEverywhere) {
+  const ChannelLaw slow{1, 1, 1, 1}, fast{0.5, 0.5, 0.5, 0.5};
+  EXPECT_EQ(safe_square(slow, fast, Field::kInChannel, 4), 0);
+  EXPECT_EQ(safe_square({0, 0, 0, 1}, {0, 0, 0, 2}, Field::kOutChannel, 4), kLargestSquare);
+  Tree leaf{.op = nn::Op::kConv2d, .nodes = std::vector<Node>(1)};
+  EXPECT_EQ(simplified_model(leaf.op, safe_regions(leaf, kLayer)), "");
+}
+
+TEST(SafeRegion, RoundedLawsAndOtherLayersAreRefused) {
+  Law law = paper_law(1, 1, 1, 1);
+  law.variables[0].granularity[Axis::kOutChannel] = 16;
+  EXPECT_THROW(channel_law(law, kLayer), core::Error);
+  EXPECT_THROW(channel_law(paper_law(1, 1, 1, 1), dims_component(nn::Op::kGru, 5, 5, 5)), core::Error);
+}
+
+}  // namespace
+}  // namespace fdi::profile
