@@ -54,7 +54,10 @@ void Scope::add(const Structure& structure) {
 
 std::string Scope::outside(const Structure& structure) const {
   std::string text;
-  const auto say = [&](const std::string& what) { text += (text.empty() ? "" : "; ") + what; };
+  const auto say = [&](const std::string& what) {
+    if (!text.empty()) text += "; ";
+    text += what;
+  };
   for (const Field field : structure_fields(structure.op)) {
     if (!in_ranges(field)) continue;
     const auto i = static_cast<size_t>(field);

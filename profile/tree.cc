@@ -53,7 +53,8 @@ std::string Tree::path(int node) const {
   std::string text;
   for (int parent = node - 1; parent >= 0; --parent) {
     if (nodes[parent].left != node && nodes[parent].right != node) continue;
-    text = describe(op, nodes[parent].condition, nodes[parent].left == node) + (text.empty() ? "" : ", ") + text;
+    text = fmt::format("{}{}{}", describe(op, nodes[parent].condition, nodes[parent].left == node),
+                       text.empty() ? "" : ", ", text);
     node = parent;
   }
   return text.empty() ? "always" : text;

@@ -37,7 +37,10 @@ Unit unit(Op op, Field field) {
 // " (out_channel in steps of 16, once network_bytes is above 21 MB)"; empty for a plain field.
 std::string qualifiers(Op op, const Variable& variable) {
   std::string text;
-  const auto say = [&](const std::string& what) { text += (text.empty() ? " (" : ", ") + what; };
+  const auto say = [&](const std::string& what) {
+    text += text.empty() ? " (" : ", ";
+    text += what;
+  };
   for (size_t i = 0; i < kAxes; ++i)
     if (const int step = variable.granularity.step[i]; step > 1)
       say(fmt::format("{} in steps of {}", axis_name(op, static_cast<Axis>(i)), step));
@@ -104,13 +107,12 @@ double value(const Variable& variable, const Structure& s) {
   const Granularity& g = variable.granularity;
   if (g == Granularity{}) return value;
   // Ratios of rounded to true extents: every field is a product of the axes named above.
-  const auto axis = [&](Axis a, int times) {
-    const double n = s[axis_field(a)];
-    if (g[a] > 1) value *= std::pow(up(n, g[a]) / n, times);
+  const auto ratio = [&](Axis axis) {
+    const double n = s[axis_field(axis)];
+    return g[axis] > 1 ? up(n, g[axis]) / n : 1;
   };
-  axis(Axis::kInChannel, 1);
-  axis(Axis::kOutChannel, variable.field == Field::kHiddenFlops ? 2 : 1);
-  axis(Axis::kStep, 1);
+  value *= ratio(Axis::kInChannel) * ratio(Axis::kOutChannel) * ratio(Axis::kStep);
+  if (variable.field == Field::kHiddenFlops) value *= ratio(Axis::kOutChannel);  // its square
   const double height = up(s[Field::kOutHeight], g[Axis::kOutHeight]),
                width = up(s[Field::kOutWidth], g[Axis::kOutWidth]);
   if (s[Field::kPixels] > 0) value *= up(height * width, g[Axis::kPixels]) / s[Field::kPixels];

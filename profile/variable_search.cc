@@ -16,6 +16,7 @@ using Column = std::vector<double>;
 constexpr std::array kSteps = {2, 3, 4, 6, 8, 12, 14, 16, 24, 32, 48, 64};
 constexpr int kBounds = 12;  // quantiles of a gate's field
 constexpr size_t kMaxVariables = 12;
+constexpr int kRounds = 3;               // of refinement at the end
 constexpr double kGain = 0.02;           // share of the error that a variable must take away
 constexpr double kQualifierGain = 0.02;  // share that a step or a bound must take away, else the plain field stays
 
@@ -66,9 +67,11 @@ class Search {
       if (best == nullptr || error_with(best, chosen_.size()) > error * (1 - gain_)) break;
       chosen_.push_back(*best);
       stale_ = true;
-      refine();
+      refine(1);
       error = drop_useless();
     }
+    refine(kRounds);
+    drop_useless();
     std::vector<Variable> variables;
     for (const Candidate& c : chosen_) variables.push_back(c.variable);
     return variables;
@@ -171,9 +174,8 @@ class Search {
   }
 
   // Each chosen variable's steps and bound tried anew beside the others, until nothing improves.
-  void refine() {
-    constexpr int kRounds = 3;
-    for (int round = 0; round < kRounds; ++round) {
+  void refine(int rounds) {
+    for (int round = 0; round < rounds; ++round) {
       bool changed = false;
       for (size_t place = 0; place < chosen_.size(); ++place) {
         const Variable from = chosen_[place].variable;
