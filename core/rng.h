@@ -11,7 +11,19 @@
 namespace fdi::core {
 
 // The first word after the seed: who draws. Keeps unrelated draws apart; append only, files depend on the values.
-enum class Stream : uint64_t { kInit = 1, kShuffle, kAugment, kDropout, kSynthetic, kSplit, kTest, kCampaign, kSampler };
+enum class Stream : uint64_t {
+  kInit = 1,
+  kShuffle,
+  kAugment,
+  kDropout,
+  kSynthetic,
+  kSplit,
+  kTest,
+  kCampaign,
+  kSampler,
+  kMask,
+  kCompressor
+};
 
 class Rng {
  public:

@@ -55,6 +55,7 @@ Network::LayerFunction Network::function_of(nn::Op op) {
       return &Network::pool;
     case nn::Op::kDropout:
     case nn::Op::kChannelDropout:
+    case nn::Op::kMask:
     case nn::Op::kFlatten:
       return &Network::pass;
     case nn::Op::kReshape:

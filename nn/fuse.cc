@@ -81,7 +81,7 @@ NetworkSpec without_dropout(const NetworkSpec& spec) {
   size_t left = spec.layers.size();
   for (size_t i = 0; i < spec.layers.size() && left > 1; ++i) {
     const Op op = spec.layers[i].op;
-    gone[i] = op == Op::kDropout || op == Op::kChannelDropout;
+    gone[i] = op == Op::kDropout || op == Op::kChannelDropout || op == Op::kMask;
     left -= gone[i];
   }
   return without(spec, gone);

@@ -36,8 +36,12 @@ struct Pass {
   bool training = false;           // dropout draws, batch norm uses the batch's statistics
   uint64_t seed = 0, step = 0;     // name the random stream of this step
   std::span<const int> lengths{};  // valid steps of each example's sequence; empty: all steps are valid
+  // By layer: factors (batch, channels) of what a mask passes on; of a gru or lstm 0 or 1, of the state that its units
+  // hand on. Empty, or null for a layer: nothing is masked.
+  std::span<const float* const> masks{};
   int layer = 0;                   // set by Network: the index of the running layer, its part of the stream's name
   kernels::Workspace workspace{};  // set by Network
+  const float* mask() const { return masks.empty() ? nullptr : masks[static_cast<size_t>(layer)]; }
 };
 
 class Layer {

@@ -23,6 +23,7 @@ class SoftmaxLoss {
   // labels: one per example, in [0, classes), else throws Error. dlogits (batch, classes): the gradient of the mean
   // loss is written there; null where it is not wanted. Allocates nothing.
   LossResult evaluate(core::Tensor logits, std::span<const int> labels, float* dlogits = nullptr);
+  std::span<const float> losses() const { return losses_; }  // of each example of the last evaluate()
 
  private:
   int classes_;

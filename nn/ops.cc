@@ -26,6 +26,7 @@ const OpInfo& channel_dropout_info();
 const OpInfo& gru_info();
 const OpInfo& lstm_info();
 const OpInfo& time_mean_info();
+const OpInfo& mask_info();
 
 std::span<const OpInfo* const> all_ops() {
   static const std::array ops{
@@ -48,6 +49,7 @@ std::span<const OpInfo* const> all_ops() {
       &gru_info(),              //
       &lstm_info(),             //
       &time_mean_info(),        //
+      &mask_info(),             //
   };
   return ops;
 }

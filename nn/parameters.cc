@@ -37,7 +37,7 @@ std::vector<bool> feed_relu(const NetworkSpec& spec) {
     const LayerSpec& layer = spec.layers[i];
     if (layer.attr.relu) feeds[i] = true;
     const bool passes = layer.op == Op::kBatchNorm || layer.op == Op::kDropout || layer.op == Op::kChannelDropout ||
-                        layer.op == Op::kFlatten || layer.op == Op::kReshape;
+                        layer.op == Op::kMask || layer.op == Op::kFlatten || layer.op == Op::kReshape;
     if (layer.op != Op::kRelu && !(passes && feeds[i])) continue;
     for (const int input : layer.inputs)
       if (input != LayerSpec::kInput) feeds[static_cast<size_t>(input)] = true;

@@ -198,7 +198,18 @@ void Recurrent::forward(const Pass& pass, std::span<const Tensor> x, Tensor y) n
     std::fill_n(first.h_prev[b], units_, 0.0F);
     if (kind_.cell) std::fill_n(first.c_prev[b], units_, 0.0F);
   }
-  for (int t = 0; t < time_; ++t) step_forward(run, step_at(pass, run, t, y.data));
+  for (int t = 0; t < time_; ++t) {
+    const kernels::RnnStep step = step_at(pass, run, t, y.data);
+    step_forward(run, step);
+    mask(pass, step.h_next);
+    mask(pass, step.y);
+  }
+}
+
+void Recurrent::mask(const Pass& pass, Rows rows) const noexcept {
+  if (const float* factor = pass.mask(); factor != nullptr)
+    for (int b = 0; b < pass.batch; ++b)
+      for (int64_t u = 0; u < units_; ++u) rows[b][u] *= factor[b * int64_t{units_} + u];
 }
 
 void Recurrent::backward(const Pass& pass, std::span<const Tensor> x, Tensor y, Tensor dy,
@@ -217,6 +228,8 @@ void Recurrent::backward(const Pass& pass, std::span<const Tensor> x, Tensor y, 
                                         .dgx = {run.dgx + int64_t{t} * columns_, wide},
                                         .dgh = {run.dgh + int64_t{t} * columns_, wide},
                                         .dq = {run.dq, u}};
+    mask(pass, {dy.data + t * u, line});
+    mask(pass, grad.dh);
     step_backward(run, step_at(pass, run, t, y.data), grad);
   }
   kernels::gemm(input_weight_call(rows, x[0].data, run.dgx), run.gemm);

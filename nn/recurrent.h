@@ -74,6 +74,7 @@ class Recurrent : public Layer {
   Run cut(float* base, int batch, bool training, bool backward, int64_t* used) const noexcept;
   Run cut(const kernels::Workspace& ws, int batch, bool backward) const noexcept;
   kernels::RnnStep step_at(const Pass& pass, const Run& run, int t, float* y) const noexcept;
+  void mask(const Pass& pass, kernels::Rows rows) const noexcept;  // rows (batch, units) by Pass::mask(), if any
 
   // The matrix products. `rows` = batch * time; gradients have "gradient" in their name, of weights "weight".
   kernels::Gemm input_call(int64_t rows, const float* x, float* gx) const noexcept;

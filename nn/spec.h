@@ -40,7 +40,8 @@ enum class Op {
   kAdd,
   kGru,
   kLstm,
-  kTimeMean
+  kTimeMean,
+  kMask
 };
 
 // "same" is TensorFlow's: out = ceil(in / stride), the odd padding pixel at the bottom and right.
