@@ -7,6 +7,7 @@
 #include "nn/model_file.h"
 #include "nn/zoo.h"
 #include "tests/datasets/encoders.h"
+#include "tests/profile/samples.h"
 
 namespace {
 
@@ -58,4 +59,13 @@ int main(int argc, char** argv) {
   fdi::nn::Parameters parameters(spec);
   parameters.initialize(1);
   fdi::nn::save_model(model.string(), spec, parameters, {{"classes", "cat,dog"}});
+
+  namespace profile = fdi::profile;
+  const fdi::device::Timing time{.min_us = 1, .median_us = 2, .mean_us = 3, .rel_mad = 0.1, .runs = 20};
+  const profile::SampleSet samples{profile::test_device(),
+                                   {{profile::conv(8, 3, 4), time, {1, 2}},
+                                    {profile::component(fdi::nn::Op::kAdd, {{8, 8, 4}, {8, 8, 4}}), time, {2}},
+                                    {profile::component(fdi::nn::Op::kGru, {{8, 4}}, 3), time, {}}}};
+  std::filesystem::create_directories(dir / "samples_csv");
+  profile::write_samples_csv((dir / "samples_csv/samples.csv").string(), samples);
 }
