@@ -87,7 +87,7 @@ std::string table(const Figure& figure) {
 }  // namespace
 
 Plotted plot(const std::string& prefix, const Figure& figure) {
-  const std::string data = prefix + ".csv", script = prefix + ".gp", svg = prefix + ".svg";
+  const std::string data = prefix + ".plot.csv", script = prefix + ".gp", svg = prefix + ".svg";
   core::write_file_atomically(data, table(figure));
   std::string text = fmt::format(
       "set terminal svg noenhanced size 800,500 font 'sans,13' background 'white'\nset output {}\n"

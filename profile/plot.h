@@ -21,7 +21,7 @@ struct Figure {
   std::vector<Curve> curves;
   bool lines = true;  // false: filled down to 0
 };
-// PREFIX.csv (x and one column per curve; empty where a curve has no such x), PREFIX.gp, PREFIX.svg.
+// PREFIX.plot.csv (x and one column per curve; empty where a curve has no such x), PREFIX.gp, PREFIX.svg.
 Plotted plot(const std::string& prefix, const Figure& figure);
 
 // PREFIX.dot and PREFIX.svg. `dot`: Graphviz source.

@@ -1,0 +1,40 @@
+// Adaptive sampling: after a first random round, measure where the model errs or cannot decide, until it is good
+// enough. Called by `profile --adaptive`; who measures is the caller's part.
+#pragma once
+#include <functional>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "profile/sample.h"
+#include "profile/sampler.h"
+#include "profile/time_model.h"
+
+namespace fdi::profile {
+
+struct AdaptiveOptions {
+  int samples = 1300;      // at most
+  double target_mape = 0;  // of every op, on samples that the fit has not seen; 0: until the samples are spent
+  double first = 0.25;     // of the samples: the first round
+  double round = 0.08;     // of the samples: each later one
+  double random = 0.2;     // of a later round is drawn as it comes: only such samples tell the error without favour
+  uint64_t seed = 1;
+  FitOptions fit{};
+};
+
+struct AdaptiveRound {
+  int samples = 0;                // so far
+  std::map<nn::Op, double> mape;  // cross-validated over the samples drawn at random
+};
+
+struct AdaptiveResult {
+  std::vector<Sample> samples;
+  std::vector<AdaptiveRound> rounds;
+  bool reached = false;  // the target
+};
+
+// `measure` times components and returns their samples; fewer than asked for: the time is up, and this ends.
+using MeasureComponents = std::function<std::vector<Sample>(std::span<const device::Component>)>;
+AdaptiveResult sample_adaptively(Sampler& sampler, const AdaptiveOptions& options, const MeasureComponents& measure);
+
+}  // namespace fdi::profile
