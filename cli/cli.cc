@@ -57,6 +57,10 @@ int run(int argc, char** argv) {
   add_info(app);
   add_bench(app);
   add_profile(app);
+  add_sweep(app);
+  add_fit(app);
+  add_predict(app);
+  add_db(app);
   add_data(app);
   try {
     app.parse(argc, argv);

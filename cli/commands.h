@@ -14,5 +14,9 @@ void add_info(CLI::App& app);     // info.cc
 void add_data(CLI::App& app);     // data.cc
 void add_bench(CLI::App& app);    // bench.cc
 void add_profile(CLI::App& app);  // profile.cc
+void add_sweep(CLI::App& app);    // sweep.cc
+void add_fit(CLI::App& app);      // fit.cc
+void add_predict(CLI::App& app);  // predict.cc
+void add_db(CLI::App& app);       // db.cc
 
 }  // namespace fdi::cli

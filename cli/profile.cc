@@ -14,6 +14,7 @@
 #include "core/file.h"
 #include "core/progress.h"
 #include "nn/layer.h"
+#include "profile/adaptive.h"
 #include "profile/campaign.h"
 #include "profile/sampler.h"
 
@@ -27,7 +28,8 @@ struct ProfileFlags {
   std::vector<std::string> ops, networks;
   std::string scope, cache = "network", csv;
   int samples = 1300, passes = 3;
-  double minutes = 0, max_mflop = 0;
+  double minutes = 0, max_mflop = 0, target_mape = 0;
+  bool adaptive = false;
 };
 
 profile::SamplingScope read_scope(const ProfileFlags& flags, profile::Runner& runner) {
@@ -77,11 +79,71 @@ std::string counts_of(const std::vector<device::Component>& components) {
   return text;
 }
 
+// Several campaigns, one per round, each over the components that the last one's errors asked for. What an earlier,
+// interrupted call has chosen and measured is gone through again without measuring.
+profile::CampaignResult adaptive_campaign(profile::Runner& runner, Store& store, const Store::Run& run,
+                                          const profile::SamplingScope& scope, const ProfileFlags& flags,
+                                          const profile::CampaignOptions& options) {
+  const CommonOptions& common = flags.profiling.common;
+  profile::CampaignResult all;
+  profile::Sampler sampler(scope, common.seed);
+  std::vector<device::Component> chosen = store.components(run.id);
+  const std::vector<profile::PassReading> stored = store.readings(run.id);
+  size_t used = 0;
+  const auto measure = [&](std::span<const device::Component> asked) {
+    if (chosen.size() == used) {
+      chosen.insert(chosen.end(), asked.begin(), asked.end());
+      store.add_components(run.id, asked);
+    }
+    const size_t first = used, count = std::min(asked.size(), chosen.size() - used);
+    used += count;
+    const std::span<const device::Component> batch(chosen.data() + first, count);
+    std::vector<profile::PassReading> there;
+    for (profile::PassReading r : stored)
+      if (r.component >= first && r.component < used) {
+        r.component -= first;
+        there.push_back(r);
+      }
+    profile::CampaignOptions part = options;
+    if (flags.minutes > 0) part.minutes = std::max(1e-9, flags.minutes - all.minutes);
+    part.keep = [&](profile::PassReading r) {
+      r.component += first;
+      options.keep(r);
+    };
+    const profile::CampaignResult result = profile::run_campaign(runner, batch, there, part);
+    for (profile::PassReading r : result.readings) {
+      r.component += first;
+      all.readings.push_back(r);
+    }
+    all.minutes += result.minutes;
+    all.remeasured += result.remeasured;
+    all.cpu_share = std::min(all.cpu_share, result.cpu_share);
+    all.out_of_time = result.out_of_time;
+    std::vector<profile::Sample> samples = profile::combine(batch, result.readings);
+    if (result.out_of_time) samples.resize(std::min(samples.size(), count - 1));  // fewer than asked for: the end
+    return samples;
+  };
+  profile::AdaptiveOptions adaptive;
+  adaptive.samples = flags.samples;
+  adaptive.target_mape = flags.target_mape / 100;
+  adaptive.seed = common.seed;
+  const profile::AdaptiveResult result = profile::sample_adaptively(sampler, adaptive, measure);
+  std::string text;
+  for (const profile::AdaptiveRound& round : result.rounds) {
+    text += fmt::format("{} samples:", round.samples);
+    for (const auto& [op, mape] : round.mape) text += fmt::format("  {} {:.2f}%", nn::op_name(op), 100 * mape);
+    text += '\n';
+  }
+  print(common, text + (result.reached ? "the target is reached\n" : ""));
+  return all;
+}
+
 void profile_device(const ProfileFlags& flags) {
   if (flags.samples < 1 || flags.samples > 1'000'000) core::fail("--samples {}: wanted 1 to 1000000", flags.samples);
   if (flags.passes < 1 || flags.passes > 1000) core::fail("--passes {}: wanted 1 to 1000", flags.passes);
   if (!(flags.minutes >= 0)) core::fail("--minutes {}: wanted a number above 0", flags.minutes);
   if (!(flags.max_mflop >= 0)) core::fail("--max-mflop {}: wanted a number above 0", flags.max_mflop);
+  if (!(flags.target_mape >= 0)) core::fail("--target-mape {}: wanted a percentage above 0", flags.target_mape);
   if (!flags.csv.empty()) check_writable(flags.csv);
   const CommonOptions& common = flags.profiling.common;
   profile::CampaignOptions options;
@@ -91,20 +153,31 @@ void profile_device(const ProfileFlags& flags) {
   const device::Identity identity = runner->identity();
   const profile::SamplingScope scope = read_scope(flags, *runner);
   Store store(store_path(flags.profiling));
-  const Store::Run run = store.open_run(identity, {{"scope", profile::scope_to_json(scope)},
-                                                   {"samples", flags.samples},
-                                                   {"seed", common.seed},
-                                                   {"cache", flags.cache}});
-  const std::vector<device::Component> components = components_of(store, run, scope, flags);
+  nlohmann::json request = {{"scope", profile::scope_to_json(scope)},
+                            {"samples", flags.samples},
+                            {"seed", common.seed},
+                            {"cache", flags.cache}};
+  if (flags.adaptive) request["adaptive"] = true;
+  const Store::Run run = store.open_run(identity, request);
+  std::vector<device::Component> components;
+  if (!flags.adaptive) components = components_of(store, run, scope, flags);
   const std::vector<profile::PassReading> there = store.readings(run.id);
 
   print(common,
-        fmt::format("{}\n{} components ({}), {} passes; run {} in {}\n", device::key(identity), components.size(),
-                    counts_of(components), flags.passes, run.id, store_path(flags.profiling)));
+        fmt::format("{}\n{}, {} passes; run {} in {}\n", device::key(identity),
+                    flags.adaptive ? fmt::format("up to {} components, chosen where the model errs", flags.samples)
+                                   : fmt::format("{} components ({})", components.size(), counts_of(components)),
+                    flags.passes, run.id, store_path(flags.profiling)));
   if (identity.emulated) fmt::print(stderr, "this device is emulated: its times mean nothing\n");
   if (const std::string warning = device::clock_warning(identity); !warning.empty())
     fmt::print(stderr, "{}\n", warning);
-  if (!there.empty()) fmt::print(stderr, "going on with {} readings that are there\n", there.size());
+  const bool complete = !run.finished.empty() && run.readings >= int64_t{run.components} * flags.passes;
+  if (complete)
+    fmt::print(stderr,
+               "this run is complete; to measure anew give another --seed, or `fastdeepiot db remove --run {}`\n",
+               run.id);
+  else if (!there.empty())
+    fmt::print(stderr, "going on with {} readings that are there\n", there.size());
 
   core::Progress progress;
   options.passes = flags.passes;
@@ -115,7 +188,14 @@ void profile_device(const ProfileFlags& flags) {
     progress.update(fmt::format("{}/{} readings, {} re-measured, {} left", p.done, p.total, p.remeasured,
                                 core::format_duration(p.seconds_left)));
   };
-  const profile::CampaignResult result = profile::run_campaign(*runner, components, there, options);
+  profile::CampaignResult result;
+  if (complete)
+    result.readings = there;
+  else if (flags.adaptive)
+    result = adaptive_campaign(*runner, store, run, scope, flags, options);
+  else
+    result = profile::run_campaign(*runner, components, there, options);
+  if (flags.adaptive) components = store.components(run.id);
   if (!result.out_of_time) store.finish_run(run.id);
 
   const std::vector<profile::Sample> samples = profile::combine(components, result.readings);
@@ -166,6 +246,13 @@ void add_profile(CLI::App& app) {
       ->add_option("--max-mflop", flags->max_mflop,
                    "Leave out larger components (4000 unless given: the last tenth of Table 2's convolutions)")
       ->type_name("X");
+  auto* adaptive = command->add_flag("--adaptive", flags->adaptive,
+                                     "After a quarter of the samples, choose the others where the model errs most");
+  command
+      ->add_option("--target-mape", flags->target_mape,
+                   "With --adaptive: stop where every op's error on unseen samples is below this many percent")
+      ->type_name("X")
+      ->needs(adaptive);
   command->add_option("--scope", flags->scope, "What to draw from, in a JSON file; Table 2 of the paper unless given")
       ->type_name("FILE");
   command->add_option("--csv", flags->csv, "Also write the samples as a table")->type_name("FILE");

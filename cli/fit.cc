@@ -1,0 +1,156 @@
+// `fastdeepiot fit`: learns a time model from what was measured, prints its rules and how good it is, and keeps it in
+// the database.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "cli/commands.h"
+#include "cli/profiling.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "profile/compare.h"
+#include "profile/plot.h"
+
+namespace fdi::cli {
+namespace {
+
+struct FitFlags {
+  ProfilingOptions profiling;
+  std::string samples, features = "granular", weighting = "relative", out, figures;
+  int64_t run = 0;
+  bool force = false, compare = false;
+};
+
+// From the CSV file, the run, or all runs of the device.
+profile::SampleSet read_samples(const FitFlags& flags, std::optional<profile::Store>& store) {
+  if (!flags.samples.empty()) return profile::read_samples_csv(flags.samples);
+  if (flags.run != 0) {
+    for (const profile::Store::Run& run : store->runs(0))
+      if (run.id == flags.run)
+        for (const profile::Store::Device& device : store->devices())
+          if (device.id == run.device) return stored_samples(*store, device, run.id);
+    core::fail("--run {}: there is none in {}; `fastdeepiot db list` shows them", flags.run,
+               store_path(flags.profiling));
+  }
+  const device::Identity identity = make_runner(flags.profiling)->identity();
+  const std::optional<profile::Store::Device> device = store->find_device(identity);
+  profile::SampleSet set{identity, {}};
+  if (device) set = stored_samples(*store, *device);
+  if (set.samples.empty())
+    core::fail("{}: nothing was measured on this device ({}); `fastdeepiot profile` does that", device::key(identity),
+               store_path(flags.profiling));
+  return set;
+}
+
+nlohmann::json quality_json(const profile::OpQuality& q) {
+  return {
+      {"samples", q.samples},   {"mape", q.mape},           {"mae_us", q.mae_us},           {"r2", q.r2},
+      {"within_5", q.within_5}, {"within_10", q.within_10}, {"noise_floor", q.noise_floor}, {"p_values", q.p_values}};
+}
+
+std::string quality_table(const profile::TimeModel& model) {
+  std::string text = fmt::format("{:<15} {:>7} {:>7} {:>11} {:>7} {:>10} {:>10} {:>11}\n", "op", "samples", "MAPE",
+                                 "MAE (us)", "R2", "within 5%", "within 10%", "noise floor");
+  for (const auto& [op, q] : model.quality())
+    text +=
+        fmt::format("{:<15} {:>7} {:>6.2f}% {:>11.2f} {:>7.4f} {:>9.1f}% {:>9.1f}% {:>10.2f}%\n", nn::op_name(op),
+                    q.samples, 100 * q.mape, q.mae_us, q.r2, 100 * q.within_5, 100 * q.within_10, 100 * q.noise_floor);
+  text += "\np-values (t-test of each variable, least squares without constraint)\n";
+  for (const auto& [op, q] : model.quality()) {
+    text += fmt::format("{:<15}", nn::op_name(op));
+    for (const auto& [name, p] : q.p_values) text += fmt::format("  {} {:.2g}", name, p);
+    text += '\n';
+  }
+  return text;
+}
+
+void report(const profile::Plotted& plotted) {
+  for (const std::string& file : plotted.files) fmt::print(stderr, "wrote {}\n", file);
+  if (!plotted.missing.empty()) fmt::print(stderr, "{}\n", plotted.missing);
+}
+
+void fit(const FitFlags& flags) {
+  profile::FitOptions options;
+  options.seed = flags.profiling.common.seed;
+  options.features = flags.features == "paper" ? profile::Features::kPaper : profile::Features::kGranular;
+  options.weighting = flags.weighting == "paper" ? profile::Weighting::kPaper : profile::Weighting::kRelative;
+  if (!flags.out.empty()) check_writable(flags.out);
+  std::optional<profile::Store> store;
+  if (flags.samples.empty()) store.emplace(store_path(flags.profiling));
+  const profile::SampleSet set = read_samples(flags, store);
+  if (set.device.emulated && !flags.force)
+    core::fail("{}: is an emulated device, whose times mean nothing; --force makes a model of them all the same",
+               device::key(set.device));
+  const profile::TimeModel model = profile::TimeModel::fit(set, options);
+  const nlohmann::json json = model.to_json();
+  if (!flags.out.empty()) core::write_file_atomically(flags.out, json.dump(2) + "\n");
+  int64_t id = 0;
+  if (store) id = store->add_model(set.device, json);
+  if (!flags.figures.empty()) {
+    std::error_code error;
+    std::filesystem::create_directories(flags.figures, error);
+    if (error) core::fail("--figures {}: cannot make the folder: {}", flags.figures, error.message());
+    for (const auto& [op, q] : model.quality())
+      report(profile::plot_graph(fmt::format("{}/tree_{}", flags.figures, nn::op_name(op)), model.dot(op)));
+  }
+  const CommonOptions& common = flags.profiling.common;
+  print(common, fmt::format("{}{}\n\n{}\n{}", device::key(set.device),
+                            set.device.emulated ? "  (EMULATED: these times mean nothing)" : "", model.rules(),
+                            quality_table(model)));
+  if (id != 0) print(common, fmt::format("\nmodel {} in {}\n", id, store_path(flags.profiling)));
+  nlohmann::json compared;
+  if (flags.compare) {
+    const profile::Comparison comparison = profile::compare(set, options);
+    print(common, "\n" + comparison.text());
+    for (const auto& [op, qualities] : comparison.quality)
+      for (size_t i = 0; i < qualities.size(); ++i)
+        compared[std::string(nn::op_name(op))][comparison.regressors[i]] = {
+            {"mape", qualities[i].mape}, {"mae_us", qualities[i].mae_us}, {"r2", qualities[i].r2}};
+  }
+  nlohmann::json ops = nlohmann::json::object();
+  for (const auto& [op, q] : model.quality()) ops[std::string(nn::op_name(op))] = quality_json(q);
+  nlohmann::json result = {{"device", device::identity_to_json(set.device)},
+                           {"engine", set.device.engine},
+                           {"ops", ops},
+                           {"rules", model.rules()}};
+  if (flags.compare) result["compare"] = std::move(compared);
+  write_result(common, result);
+}
+
+}  // namespace
+
+void add_fit(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("fit", "Learn how long layers take on a device, as rules that a person reads");
+  const auto flags = std::make_shared<FitFlags>();
+  auto* samples =
+      command->add_option("--samples", flags->samples, "From this table (profile --csv) rather than the database")
+          ->type_name("CSV");
+  command->add_option("--run", flags->run, "From one run of the database (db list); all of the device's unless given")
+      ->type_name("N")
+      ->excludes(samples);
+  command
+      ->add_option("--features", flags->features,
+                   "granular: sizes may be rounded up to what the engine computes at once; paper: as in the paper")
+      ->check(CLI::IsMember({"granular", "paper"}))
+      ->capture_default_str();
+  command
+      ->add_option("--weighting", flags->weighting,
+                   "relative: least relative squared error; paper: least squared error in microseconds")
+      ->check(CLI::IsMember({"relative", "paper"}))
+      ->capture_default_str();
+  command->add_flag("--compare", flags->compare,
+                    "Also fit SVR, DT, RF, GBRT, DNN (scikit-learn) and FLOPs alone on the same samples: Table 5");
+  command->add_option("--out", flags->out, "Also write the model to a file")->type_name("FILE");
+  command->add_option("--figures", flags->figures, "Draw the trees into this folder (Graphviz)")->type_name("DIR");
+  command->add_flag("--force", flags->force, "Learn from an emulated device too");
+  command->footer(
+      "Example:\n  fastdeepiot fit --figures figures --json fit.json\n"
+      "  fastdeepiot fit --samples samples.csv --features paper");
+  add_profiling(*command, flags->profiling, [flags] { fit(*flags); });
+}
+
+}  // namespace fdi::cli

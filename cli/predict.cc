@@ -1,0 +1,157 @@
+// `fastdeepiot predict`: what a network will take on a device, layer by layer with the rule that says so; with
+// --measure beside what it takes.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "cli/commands.h"
+#include "cli/network_choice.h"
+#include "cli/profiling.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "core/progress.h"
+#include "nn/model_file.h"
+
+namespace fdi::cli {
+namespace {
+
+struct PredictFlags {
+  ProfilingOptions profiling;
+  std::string model, zoo, spec, time_model;
+  double width = 1;
+  bool measure = false, force = false;
+};
+
+struct Chosen {
+  profile::TimeModel model;
+  std::string note;  // where it is of another device, or of an emulated one
+};
+
+// The file, or the newest of the device's models in the database.
+profile::TimeModel find_model(const PredictFlags& flags, const device::Identity& device, const std::string& network) {
+  if (!flags.time_model.empty())
+    return profile::TimeModel::from_json(nn::parse_json(core::read_file(flags.time_model, 64 << 20), flags.time_model),
+                                         flags.time_model);
+  const std::string path = store_path(flags.profiling);
+  profile::Store store(path);
+  const std::optional<profile::Store::Model> found = store.newest_model(device);
+  if (found) return profile::TimeModel::from_json(found->model, fmt::format("{}: model {}", path, found->id));
+  const ProfilingOptions& p = flags.profiling;
+  std::string command = "--for " + network;
+  if (p.device != "local") command += " --device " + p.device;
+  if (p.engine != "native") command += " --engine " + p.engine;
+  if (!p.common.isa.empty()) command += " --isa " + p.common.isa;
+  if (p.common.threads != 1) command += fmt::format(" --threads {}", p.common.threads);
+  core::fail("{}: no time model in {}; run `fastdeepiot profile {}`, then `fastdeepiot fit` with the same device",
+             device::key(device), path, command);
+}
+
+Chosen choose_model(const PredictFlags& flags, const device::Identity& device, const std::string& network) {
+  Chosen chosen{find_model(flags, device, network), ""};
+  const device::Identity& of = chosen.model.device();
+  if (of.emulated)
+    chosen.note = fmt::format("model of an EMULATED device ({}): its times mean nothing", device::key(of));
+  else if (device::key(of) != device::key(device))
+    chosen.note = fmt::format("model of ANOTHER DEVICE: {}, not {}", device::key(of), device::key(device));
+  if (!chosen.note.empty() && !flags.force) core::fail("{}; --force predicts all the same", chosen.note);
+  return chosen;
+}
+
+struct Measured {
+  double total_us = 0;
+  std::vector<double> layer_us;
+};
+
+Measured measure(profile::Runner& runner, const nn::NetworkSpec& spec) {
+  Measured out;
+  core::Progress progress;
+  const device::MeasureOptions options{.max_seconds = 1};
+  const std::vector<device::Component> components = device::components(spec);
+  for (const device::Component& c : components) {
+    progress.update(fmt::format("measuring {} of {} layers", out.layer_us.size() + 1, components.size()));
+    const device::Job job = device::with_caches(device::job_of(c), device::CacheMode::kNetwork);
+    out.layer_us.push_back(runner.measure(job, options).time.median_us);
+  }
+  out.total_us = runner.measure(device::job_of(spec), options).time.median_us;
+  return out;
+}
+
+void predict(const PredictFlags& flags) {
+  if (flags.model.empty() && flags.zoo.empty() && flags.spec.empty())
+    core::fail("which network? give --model FILE, --zoo NAME or --spec FILE; see fastdeepiot predict --help");
+  const std::string name = !flags.model.empty() ? flags.model : !flags.zoo.empty() ? flags.zoo : flags.spec;
+  const nn::NetworkSpec spec = flags.model.empty() ? choose_network(flags.zoo, flags.spec, flags.width, {}, 0)
+                                                   : nn::load_model(flags.model).spec;
+  const std::unique_ptr<profile::Runner> runner = make_runner(flags.profiling);
+  const Chosen chosen = choose_model(flags, runner->identity(), name);
+  const profile::NetworkPrediction predicted = profile::predict_network(chosen.model, spec);
+  std::optional<Measured> measured;
+  if (flags.measure) measured = measure(*runner, spec);
+
+  size_t width = 5;
+  for (const profile::LayerPrediction& l : predicted.layers) width = std::max(width, l.name.size());
+  std::string text = chosen.note.empty() ? "" : chosen.note + "\n";
+  text += fmt::format("{:<{}} {:>11} {:>23} {}  rule\n", "layer", width, "us", "90% interval",
+                      measured ? fmt::format("{:>11} {:>7}", "measured", "error") : "");
+  nlohmann::json layers = nlohmann::json::array(), outside = nlohmann::json::array();
+  for (size_t i = 0; i < predicted.layers.size(); ++i) {
+    const auto& [layer, p] = predicted.layers[i];
+    nlohmann::json row = {{"name", layer},        {"predicted_us", p.us}, {"low_us", p.low_us},
+                          {"high_us", p.high_us}, {"rule", p.rule},       {"measured_us", nullptr}};
+    std::string compared;
+    if (measured) {
+      const double us = measured->layer_us[i];
+      row["measured_us"] = us;
+      compared = fmt::format("{:>11.2f} {:>+6.1f}%", us, 100 * (p.us / us - 1));
+    }
+    text += fmt::format("{:<{}} {:>11.2f} {:>11.2f} {:>11.2f} {}  {}\n", layer, width, p.us, p.low_us, p.high_us,
+                        compared, p.rule);
+    if (!p.outside.empty()) outside.push_back(layer + ": " + p.outside);
+    layers.push_back(std::move(row));
+  }
+  text += fmt::format("\npredicted {:.3f} ms", predicted.total_us / 1000);
+  if (measured)
+    text += fmt::format(", measured {:.3f} ms: {:+.1f}%", measured->total_us / 1000,
+                        100 * (predicted.total_us / measured->total_us - 1));
+  text += '\n';
+  print(flags.profiling.common, text);
+  for (const auto& what : outside) fmt::print(stderr, "outside what was sampled: {}\n", what.get<std::string>());
+  nlohmann::json result = {{"device", device::key(chosen.model.device())}, {"layers", std::move(layers)},
+                           {"predicted_ms", predicted.total_us / 1000},    {"measured_ms", nullptr},
+                           {"outside_scope", std::move(outside)},          {"forced", !chosen.note.empty()}};
+  if (measured) result["measured_ms"] = measured->total_us / 1000;
+  write_result(flags.profiling.common, result);
+}
+
+}  // namespace
+
+void add_predict(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("predict", "Say how long a network takes on a device, and why");
+  const auto flags = std::make_shared<PredictFlags>();
+  auto* model = command->add_option("--model", flags->model, "A model file")->type_name("FILE");
+  auto* zoo = command->add_option("--zoo", flags->zoo, "A network of the zoo")->type_name("NAME")->excludes(model);
+  command->add_option("--spec", flags->spec, "A network described in a JSON file")
+      ->type_name("FILE")
+      ->excludes(model)
+      ->excludes(zoo);
+  command->add_option("--width", flags->width, "Scales the channels of a zoo network")
+      ->type_name("X")
+      ->capture_default_str()
+      ->needs(zoo);
+  command
+      ->add_option("--time-model", flags->time_model,
+                   "A time model's file (fit --out); the device's newest of the database unless given")
+      ->type_name("FILE");
+  command->add_flag("--measure", flags->measure, "Also measure each layer and the whole");
+  command->add_flag("--force", flags->force, "Use a model of another or an emulated device; the output says so");
+  command->footer(
+      "Example:\n  fastdeepiot predict --zoo vgg16 --measure\n"
+      "  fastdeepiot predict --model runs/vgg/model.safetensors --json predicted.json");
+  add_profiling(*command, flags->profiling, [flags] { predict(*flags); });
+}
+
+}  // namespace fdi::cli

@@ -1,0 +1,173 @@
+// From measuring to predicting, as a user does it: profile, db, fit, predict, sweep; and what is refused on the way.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/program.h"
+
+namespace fdi::cli {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+class Profiling : public Program {
+ protected:
+  void SetUp() override {
+    Program::SetUp();
+    ::setenv("FASTDEEPIOT_DB", path("f.db").c_str(), 1);
+    core::write_file_atomically(path("scope.json"), R"({"ops": ["fc"], "fc_dim": [1, 40], "max_network_bytes": 4096})");
+  }
+  void TearDown() override {
+    ::unsetenv("FASTDEEPIOT_DB");
+    Program::TearDown();
+  }
+  json run_json(std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--json", "-"});
+    const Result r = run(arguments);
+    EXPECT_EQ(r.status, 0) << arguments[0] << ": " << r.err;
+    return json::parse(r.out, nullptr, false);
+  }
+  void refused(const std::vector<std::string>& arguments, const std::string& message) {
+    const Result r = run(arguments);
+    EXPECT_EQ(r.status, 2) << arguments[0];
+    EXPECT_THAT(r.err, HasSubstr(message));
+    EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << r.err;
+  }
+  const std::vector<std::string> small_ = {"profile", "--scope", "scope.json", "--samples", "60", "--passes", "2"};
+};
+
+TEST_F(Profiling, FromMeasuringToPredicting) {
+  refused({"fit"}, "nothing was measured on this device");
+  refused({"predict", "--zoo", "lenet"}, "run `fastdeepiot profile --for lenet`");
+
+  std::vector<std::string> with_csv = small_;
+  with_csv.insert(with_csv.end(), {"--csv", "s.csv"});
+  const json first = run_json(with_csv);
+  EXPECT_EQ(first["samples"], 60);
+  EXPECT_GT(first["minutes"], 0.0);
+  EXPECT_TRUE(first.contains("remeasured"));
+  const json again = run_json(small_);  // all is there
+  EXPECT_EQ(again["run"], first["run"]);
+  EXPECT_EQ(again["remeasured"], 0);
+
+  const json list = run_json({"db", "list"});
+  ASSERT_EQ(list.size(), 1U);
+  EXPECT_EQ(list[0]["runs"][0]["readings"], 120);
+  EXPECT_NE(list[0]["runs"][0]["finished"], "");
+
+  const json fit = run_json({"fit", "--out", "model.json", "--figures", "figures"});
+  EXPECT_EQ(fit["engine"], "native");
+  for (const char* key : {"samples", "mape", "mae_us", "r2", "within_5", "within_10", "noise_floor", "p_values"})
+    EXPECT_TRUE(fit["ops"]["fc"].contains(key)) << key;
+  EXPECT_THAT(core::read_file(path("figures/tree_fc.dot")), HasSubstr("digraph"));
+  const json from_csv = run_json({"fit", "--samples", "s.csv"});
+  EXPECT_EQ(from_csv["ops"]["fc"]["samples"], fit["ops"]["fc"]["samples"]);
+
+  core::write_file_atomically(path("net.json"), R"({"name": "n", "input": [30], "layers": [
+    {"op": "fc", "name": "a", "inputs": ["input"], "units": 20},
+    {"op": "fc", "name": "b", "inputs": ["a"], "units": 70}]})");
+  const json predicted = run_json({"predict", "--spec", "net.json", "--measure"});
+  ASSERT_EQ(predicted["layers"].size(), 2U);
+  const json& a = predicted["layers"][0];
+  EXPECT_EQ(a["name"], "a");
+  EXPECT_LE(a["low_us"], a["predicted_us"]);
+  EXPECT_GE(a["high_us"], a["predicted_us"]);
+  EXPECT_GT(a["measured_us"], 0.0);
+  EXPECT_NE(a["rule"], "");
+  EXPECT_GT(predicted["predicted_ms"], 0.0);
+  EXPECT_GT(predicted["measured_ms"], 0.0);
+  ASSERT_EQ(predicted["outside_scope"].size(), 1U);
+  EXPECT_THAT(predicted["outside_scope"][0].get<std::string>(), HasSubstr("b: "));
+
+  refused({"predict", "--zoo", "lenet"}, "conv2d");  // was not profiled
+  json other = json::parse(core::read_file(path("model.json")));
+  other["device"]["cpu"] = "another";
+  core::write_file_atomically(path("other.json"), other.dump());
+  refused({"predict", "--spec", "net.json", "--time-model", "other.json"}, "ANOTHER DEVICE");
+  const Result forced = run({"predict", "--spec", "net.json", "--time-model", "other.json", "--force"});
+  EXPECT_EQ(forced.status, 0) << forced.err;
+  EXPECT_THAT(forced.out, HasSubstr("ANOTHER DEVICE"));
+  other["device"]["emulated"] = true;
+  core::write_file_atomically(path("other.json"), other.dump());
+  refused({"predict", "--spec", "net.json", "--time-model", "other.json"}, "EMULATED");
+
+  EXPECT_EQ(run({"db", "export", "all.json"}).status, 0);
+  EXPECT_EQ(run({"db", "export", "all.csv"}).status, 0);
+  const std::string table = core::read_file(path("all.csv"));
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 61);
+  EXPECT_EQ(run_json({"fit", "--samples", "all.csv"})["ops"]["fc"]["mape"], fit["ops"]["fc"]["mape"]);
+  EXPECT_EQ(run({"db", "remove", "--device-id", "1"}).status, 0);
+  EXPECT_EQ(run_json({"db", "list"}).size(), 0U);
+  EXPECT_THAT(run({"db", "import", "all.json"}).out, HasSubstr("1 runs read, 120 new readings, 1 new models"));
+  EXPECT_THAT(run({"db", "show", "1"}).out, HasSubstr("60 fc"));
+}
+
+TEST_F(Profiling, AStoppedRunGoesOn) {
+  std::vector<std::string> slow = small_;
+  slow.back() = "40";  // passes
+  const pid_t child = start(slow);
+  for (int i = 0; i < 600; ++i) {  // until something is stored
+    ::usleep(50'000);
+    std::error_code error;
+    const auto bytes = std::filesystem::file_size(path("f.db-wal"), error);
+    if (!error && bytes > 400'000) break;
+  }
+  ::kill(child, SIGKILL);
+  EXPECT_EQ(finish(child).status, -1) << "the run ended before it could be killed";
+  const json list = run_json({"db", "list"});
+  const int kept = list[0]["runs"][0]["readings"];
+  EXPECT_GT(kept, 10);
+  EXPECT_EQ(list[0]["runs"][0]["finished"], "");
+  const Result rest = run(slow);
+  EXPECT_EQ(rest.status, 0);
+  EXPECT_THAT(rest.err, HasSubstr("going on with " + std::to_string(kept) + " readings"));
+  EXPECT_EQ(run_json({"db", "list"})[0]["runs"][0]["readings"], 2400);
+}
+
+TEST_F(Profiling, SweepsSizes) {
+  const json rows =
+      run_json({"sweep", "--op", "fc", "--vary", "in_dim,out_dim=4..12:4", "--svg", "s.svg", "--csv", "s.csv"});
+  ASSERT_EQ(rows.size(), 3U);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(rows[i]["config"]["in_dim"], 4 * (i + 1));
+    EXPECT_EQ(rows[i]["config"]["out_dim"], 4 * (i + 1));
+    EXPECT_GT(rows[i]["median_us"], 0.0);
+    EXPECT_GE(rows[i]["rel_mad"], 0.0);
+  }
+  EXPECT_THAT(core::read_file(path("s.csv")), HasSubstr("\nfc,"));
+  if (std::system("command -v gnuplot >/dev/null") == 0) {
+    EXPECT_THAT(core::read_file(path("s.svg")), HasSubstr("<svg"));
+  }
+}
+
+TEST_F(Profiling, MistakesNameTheRemedy) {
+  refused({"profile", "--op", "conv3d"}, "op 'conv3d': unknown");
+  refused({"profile", "--op", "max_pool"}, "--for MODEL");
+  refused({"profile", "--for", "nowhere.safetensors"}, "nowhere.safetensors: no such file");
+  refused({"profile", "--samples", "0"}, "--samples 0");
+  refused({"profile", "--cache", "hot"}, "hot");
+  refused({"profile", "--engine", "magic"}, "magic");
+  refused({"profile", "--device", "telnet:x"}, "telnet:x");
+  refused({"profile", "--isa", "avx1024"}, "avx1024");
+  refused({"profile", "--threads", "0"}, "0");
+  refused({"sweep"}, "--vary");
+  refused({"sweep", "--vary", "out_channel=9..3"}, "A <= B");
+  refused({"sweep", "--vary", "depth=1..3"}, "'depth' is no field");
+  refused({"sweep", "--vary", "step=1..3"}, "conv2d has no such size");
+  refused({"sweep", "--vary", "out_channel=1..3", "--in", "24y24"}, "--in");
+  refused({"sweep", "--vary", "out_channel=1..3", "--in", "2", "--padding", "valid"},
+          "use \"same\" or a smaller kernel");
+  refused({"predict"}, "--zoo");
+  refused({"db", "remove"}, "--device-id");
+  refused({"db", "remove", "--run", "5"}, "has no run 5");
+  refused({"db", "show", "5"}, "no device 5");
+  core::write_file_atomically(path("bad.csv"), "op,median_us\nfc,nan\n");
+  refused({"fit", "--samples", "bad.csv"}, "bad.csv: row 1: the header lacks");
+  core::write_file_atomically(path("f.db"), std::string(5000, 'x'));
+  refused({"db", "list"}, "damaged");
+}
+
+}  // namespace
+}  // namespace fdi::cli
