@@ -61,6 +61,7 @@ int run(int argc, char** argv) {
   add_fit(app);
   add_predict(app);
   add_db(app);
+  add_shrink(app);
   add_data(app);
   try {
     app.parse(argc, argv);

@@ -18,5 +18,6 @@ void add_sweep(CLI::App& app);    // sweep.cc
 void add_fit(CLI::App& app);      // fit.cc
 void add_predict(CLI::App& app);  // predict.cc
 void add_db(CLI::App& app);       // db.cc
+void add_shrink(CLI::App& app);   // shrink.cc
 
 }  // namespace fdi::cli

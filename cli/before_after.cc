@@ -1,0 +1,58 @@
+#include "cli/before_after.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "compress/verify.h"
+#include "core/threads.h"
+#include "kernels/isa.h"
+#include "nn/summary.h"
+
+namespace fdi::cli {
+
+nlohmann::json widths_to_json(const nn::NetworkSpec& spec) {
+  nlohmann::json widths = nlohmann::json::object();
+  for (const nn::LayerSpec& layer : spec.layers)
+    if (layer.attr.units > 0) widths[layer.name] = layer.attr.units;
+  return widths;
+}
+
+nlohmann::json measure_before_after(const BeforeAfter& pair) {
+  const auto engine = device::make_engine(pair.engine);
+  const auto times = compress::time_models(*engine, {&pair.before, &pair.after});
+  const nn::Summary before = nn::summarize(pair.before.spec), after = nn::summarize(pair.after.spec);
+  return {{"before_ms", {{"measured", times[0].median_us / 1000}}},
+          {"after_ms", {{"measured", times[1].median_us / 1000}}},
+          {"spread", {times[0].rel_mad, times[1].rel_mad}},
+          {"engine", engine->name()},
+          {"threads", core::threads()},
+          {"isa", kernels::isa()},
+          {"parameters", after.parameters},
+          {"parameters_before", before.parameters},
+          {"flops", after.flops},
+          {"flops_before", before.flops},
+          {"widths", widths_to_json(pair.after.spec)},
+          {"max_abs_output_difference", pair.max_difference}};
+}
+
+std::string before_after_text(const BeforeAfter& pair, const nlohmann::json& result) {
+  std::string text = fmt::format("{:<28} {:>8} {:>8}\n", "layer", "before", "after");
+  for (size_t i = 0; i < pair.before.spec.layers.size(); ++i) {
+    const nn::LayerSpec& layer = pair.before.spec.layers[i];
+    if (layer.attr.units > 0)
+      text += fmt::format("{:<28} {:>8} {:>8}\n", layer.name, layer.attr.units, pair.after.spec.layers[i].attr.units);
+  }
+  const auto line = [&](const char* name, double before, double after, const char* unit) {
+    text += fmt::format("{:<28} {:>8.3f} {:>8.3f}  {} ({:.1f}%)\n", name, before, after, unit, 100 * after / before);
+  };
+  line("parameters", result["parameters_before"].get<double>() / 1e6, result["parameters"].get<double>() / 1e6, "M");
+  line("FLOPs", result["flops_before"].get<double>() / 1e6, result["flops"].get<double>() / 1e6, "M");
+  line("measured time", result["before_ms"]["measured"], result["after_ms"]["measured"], "ms");
+  return text + fmt::format("largest difference of outputs {:.3g}; {} engine, {} thread{}, {}\n", pair.max_difference,
+                            result["engine"].get<std::string>(), result["threads"].get<int>(),
+                            result["threads"] == 1 ? "" : "s", result["isa"].get<std::string>());
+}
+
+}  // namespace fdi::cli

@@ -1,0 +1,63 @@
+// `fastdeepiot shrink`: a smaller, dense network of the units that a file says to keep.
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/before_after.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "compress/shrink.h"
+#include "core/error.h"
+#include "core/file.h"
+
+namespace fdi::cli {
+namespace {
+
+struct ShrinkFlags {
+  CommonOptions common;
+  std::string model, keep, out, engine = "native";
+};
+
+constexpr int kExamples = 8;  // that outputs are compared on
+constexpr uint64_t kMaxKeepFile = 64 << 20;
+
+void shrink(const ShrinkFlags& flags) {
+  check_writable(flags.out);
+  const nn::Model model = nn::load_model(flags.model);
+  const nn::UnitGroups groups = nn::unit_groups(model.spec);
+  nn::require_groups(model.spec, groups);
+  const nlohmann::json json = nn::parse_json(core::read_file(flags.keep, kMaxKeepFile), flags.keep);
+  const compress::Keep keep = compress::keep_from_json(json, model.spec, groups, flags.keep);
+  const nn::Model small = compress::shrink(model, groups, keep);
+  nn::save_model(flags.out, small.spec, small.parameters, small.metadata);
+
+  const double difference =
+      compress::max_output_difference(compress::masked(model, groups, keep), small, kExamples, flags.common.seed);
+  const BeforeAfter pair{model, small, flags.engine, difference};
+  const nlohmann::json result = measure_before_after(pair);
+  print(flags.common, before_after_text(pair, result) + flags.out + "\n");
+  write_result(flags.common, result);
+}
+
+}  // namespace
+
+void add_shrink(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("shrink", "Leave units out of a model: a smaller network, equal outputs");
+  const auto flags = std::make_shared<ShrinkFlags>();
+  command->add_option("--model", flags->model, "The model file")->type_name("FILE")->required();
+  command->add_option("--keep", flags->keep, "JSON file: the units that stay, by layer; others keep all")
+      ->type_name("FILE")
+      ->required();
+  command->add_option("--out", flags->out, "The smaller model")->type_name("FILE")->required();
+  command->add_option("--engine", flags->engine, "Whose kernels are timed: native, onednn, xnnpack")
+      ->type_name("NAME")
+      ->capture_default_str();
+  command->footer(
+      "keep.json: {\"conv1_1\": [0, 3, 5], \"fc1\": [1, 2]}. Layers that share their units (additions, joins along\n"
+      "another axis) are named by the first of them. The outputs are those of the model with the other units "
+      "masked.\n\n"
+      "Example:\n  fastdeepiot shrink --model runs/vgg/model.safetensors --keep keep.json --out small.safetensors");
+  add_common(*command, flags->common, [flags] { shrink(*flags); });
+}
+
+}  // namespace fdi::cli
