@@ -23,18 +23,19 @@ nlohmann::json measure_before_after(const BeforeAfter& pair) {
   const auto engine = device::make_engine(pair.engine);
   const auto times = compress::time_models(*engine, {&pair.before, &pair.after});
   const nn::Summary before = nn::summarize(pair.before.spec), after = nn::summarize(pair.after.spec);
-  return {{"before_ms", {{"measured", times[0].median_us / 1000}}},
-          {"after_ms", {{"measured", times[1].median_us / 1000}}},
-          {"spread", {times[0].rel_mad, times[1].rel_mad}},
-          {"engine", engine->name()},
-          {"threads", core::threads()},
-          {"isa", kernels::isa()},
-          {"parameters", after.parameters},
-          {"parameters_before", before.parameters},
-          {"flops", after.flops},
-          {"flops_before", before.flops},
-          {"widths", widths_to_json(pair.after.spec)},
-          {"max_abs_output_difference", pair.max_difference}};
+  nlohmann::json result = {{"before_ms", {{"measured", times[0].median_us / 1000}}},
+                           {"after_ms", {{"measured", times[1].median_us / 1000}}},
+                           {"spread", {times[0].rel_mad, times[1].rel_mad}},
+                           {"engine", engine->name()},
+                           {"threads", core::threads()},
+                           {"isa", kernels::isa()},
+                           {"parameters", after.parameters},
+                           {"parameters_before", before.parameters},
+                           {"flops", after.flops},
+                           {"flops_before", before.flops},
+                           {"widths", widths_to_json(pair.after.spec)}};
+  if (pair.max_difference) result["max_abs_output_difference"] = *pair.max_difference;
+  return result;
 }
 
 std::string before_after_text(const BeforeAfter& pair, const nlohmann::json& result) {
@@ -50,9 +51,10 @@ std::string before_after_text(const BeforeAfter& pair, const nlohmann::json& res
   line("parameters", result["parameters_before"].get<double>() / 1e6, result["parameters"].get<double>() / 1e6, "M");
   line("FLOPs", result["flops_before"].get<double>() / 1e6, result["flops"].get<double>() / 1e6, "M");
   line("measured time", result["before_ms"]["measured"], result["after_ms"]["measured"], "ms");
-  return text + fmt::format("largest difference of outputs {:.3g}; {} engine, {} thread{}, {}\n", pair.max_difference,
-                            result["engine"].get<std::string>(), result["threads"].get<int>(),
-                            result["threads"] == 1 ? "" : "s", result["isa"].get<std::string>());
+  if (pair.max_difference) text += fmt::format("largest difference of outputs {:.3g}\n", *pair.max_difference);
+  return text + fmt::format("timed: {} engine, {} thread{}, {}\n", result["engine"].get<std::string>(),
+                            result["threads"].get<int>(), result["threads"] == 1 ? "" : "s",
+                            result["isa"].get<std::string>());
 }
 
 }  // namespace fdi::cli

@@ -1,6 +1,7 @@
 // A network before and after a change of its widths: what `shrink` and `expand` measure, print and write.
 #pragma once
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 
 #include "nn/model_file.h"
@@ -12,11 +13,10 @@ struct BeforeAfter {
   const nn::Model& before;
   const nn::Model& after;
   std::string engine = "native";
-  double max_difference = 0;  // of the outputs, see compress/shrink.h
+  std::optional<double> max_difference;  // of the outputs, see compress/shrink.h; none: they are not meant to be equal
 };
 
-// Times both here, in turn. {before_ms, after_ms: {measured}, widths, parameters, flops, max_abs_output_difference,
-// ...}
+// Times both here, in turn: {before_ms, after_ms, widths, parameters, flops, ..., max_abs_output_difference}.
 nlohmann::json measure_before_after(const BeforeAfter& pair);
 std::string before_after_text(const BeforeAfter& pair, const nlohmann::json& result);
 

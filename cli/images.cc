@@ -73,6 +73,34 @@ void check_fit(const datasets::Dataset& images, const ImageFacts& facts, const c
   datasets::check_same_classes(images.classes(), images.source(), facts.classes, where);
 }
 
+TrainingImages open_training_images(const json& data, uint64_t seed) {
+  const datasets::Located located = datasets::locate(data.at("name"));
+  auto [train, test] = datasets::open_train_and_test(located.path, image_options(data.at("image_size")));
+  const int64_t limit = data.at("limit");
+  TrainingImages images{take(train, limit), nullptr, take(test, limit)};
+  announce(*images.train, located.how);
+  const double fraction = data.at("validation");
+  if (fraction > 0)
+    std::tie(images.train, images.validation) = datasets::split_validation(images.train, fraction, seed);
+  return images;
+}
+
+datasets::LoaderOptions training_loader(const json& data, int batch, uint64_t seed) {
+  datasets::LoaderOptions options;
+  options.batch = batch;
+  options.seed = seed;
+  options.shuffle = true;
+  if (data.at("augment").get<bool>()) options.augment = {.pad_crop = 4, .flip = true};
+  return options;
+}
+
+datasets::LoaderOptions judging_loader(int batch) {
+  datasets::LoaderOptions options;
+  options.batch = batch;
+  options.shuffle = false;
+  return options;
+}
+
 bool LoaderSource::next(nn::Batch& batch) {
   const datasets::Batch* made = loader_.next();
   if (made == nullptr) return false;

@@ -2,6 +2,7 @@
 // and network belong together. Called by `train` and `eval`.
 #pragma once
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,15 @@ datasets::ImageOptions image_options(int image_size);
 // Throws Error where the images do not fit the network's input, or their classes are not those of the model.
 void check_fit(const datasets::Dataset& images, const ImageFacts& facts, const core::Shape& input,
                const std::string& where);
+
+// The images of one training run: opened, cut to a limit, and split, always in the same way for the same `data`:
+// {"name", "image_size", "limit", "validation" (fraction), "augment"}, as a TrainConfig carries it.
+struct TrainingImages {
+  datasets::DatasetPtr train, validation, test;  // validation may be null
+};
+TrainingImages open_training_images(const nlohmann::json& data, uint64_t seed);
+datasets::LoaderOptions training_loader(const nlohmann::json& data, int batch, uint64_t seed);
+datasets::LoaderOptions judging_loader(int batch);
 
 class LoaderSource : public nn::BatchSource {
  public:

@@ -2,7 +2,6 @@
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,10 +10,10 @@
 #include "cli/commands.h"
 #include "cli/images.h"
 #include "cli/network_choice.h"
+#include "cli/run_folder.h"
 #include "cli/train_flags.h"
 #include "core/error.h"
 #include "core/threads.h"
-#include "datasets/subset.h"
 #include "kernels/isa.h"
 #include "nn/checkpoint.h"
 #include "nn/evaluate.h"
@@ -24,79 +23,13 @@
 namespace fdi::cli {
 namespace {
 
-namespace fs = std::filesystem;
-
-// The folder of a run. Made only when everything else about the request is known to be right.
-class RunFolder {
- public:
-  RunFolder(const std::string& path, bool resume) : path_(path) {
-    const bool held = fs::exists(checkpoint()) || fs::exists(model());
-    if (held && !resume)
-      core::fail("--out {}: holds a run already; add --resume to go on with it, or choose another folder", path);
-    if (!fs::exists(checkpoint()) && resume)
-      core::fail("--resume: {} is not there; leave out --resume to start a new run", checkpoint());
-    check_place();
-  }
-  std::string checkpoint() const { return (fs::path(path_) / "checkpoint.safetensors").string(); }
-  std::string model() const { return (fs::path(path_) / "model.safetensors").string(); }
-  void make() const {
-    std::error_code error;
-    fs::create_directories(path_, error);
-    if (!fs::is_directory(path_, error))
-      core::fail("--out {}: cannot make this folder: {}", path_, error ? error.message() : "a file is in the way");
-    check_writable(model());
-  }
-
- private:
-  // Files can be made where the folder is or will be: said before the images are read.
-  void check_place() const {
-    std::error_code error;
-    fs::path place = fs::absolute(path_, error).lexically_normal();
-    while (!fs::exists(place, error) && place.has_relative_path()) place = place.parent_path();
-    try {
-      check_writable((place / ".fastdeepiot").string());
-    } catch (const core::Error&) {
-      core::fail("--out {}: cannot write in {}; choose another folder", path_, place.string());
-    }
-  }
-
-  std::string path_;
-};
-
-// The images of one run: opened, cut to --limit, and split, always in the same way for the same config.
-struct Images {
-  datasets::DatasetPtr train, validation, test;
-};
-
-Images open_images(const nn::TrainConfig& config) {
-  const nlohmann::json& data = config.data;
-  const datasets::Located located = datasets::locate(data.at("name"));
-  auto [train, test] = datasets::open_train_and_test(located.path, image_options(data.at("image_size")));
-  const int64_t limit = data.at("limit");
-  Images images{take(train, limit), nullptr, take(test, limit)};
-  announce(*images.train, located.how);
-  const double fraction = data.at("validation");
-  if (fraction > 0)
-    std::tie(images.train, images.validation) = datasets::split_validation(images.train, fraction, config.seed);
-  return images;
-}
-
-datasets::LoaderOptions loader_options(const nn::TrainConfig& config, bool training) {
-  datasets::LoaderOptions options;
-  options.batch = config.batch;
-  options.seed = config.seed;
-  options.shuffle = training;
-  if (training && config.data.at("augment").get<bool>()) options.augment = {.pad_crop = 4, .flip = true};
-  return options;
-}
-
 // A fresh run, or what the checkpoint holds where --resume asks for it.
-nn::TrainState prepare(const CLI::App& command, const TrainFlags& flags, const RunFolder& run, Images& images) {
+nn::TrainState prepare(const CLI::App& command, const TrainFlags& flags, const RunFolder& run, TrainingImages& images) {
   if (flags.resume) {
     nn::TrainState state = nn::load_checkpoint(run.checkpoint());
     const nn::TrainConfig config = apply_flags(command, flags, state.config);
     nn::check_resumable(run.checkpoint(), state, state.spec, config);  // said before the images are read
-    images = open_images(config);
+    images = open_training_images(config.data, config.seed);
     const auto classes = static_cast<int>(images.train->classes().size());
     const bool named = !flags.zoo.empty() || !flags.spec.empty();  // --width alone: a difference of the configs
     const nn::NetworkSpec spec = named ? choose_network(flags.zoo, flags.spec, config.data.value("width", flags.width),
@@ -110,7 +43,7 @@ nn::TrainState prepare(const CLI::App& command, const TrainFlags& flags, const R
     core::fail("which network? give --zoo NAME (e.g. vgg16) or --spec FILE; see fastdeepiot train --help");
   const nn::TrainConfig config = apply_flags(command, flags, nn::TrainConfig{});
   choose_network(flags.zoo, flags.spec, flags.width, {}, 0);  // a wrong name is said before the images are read
-  images = open_images(config);
+  images = open_training_images(config.data, config.seed);
   const auto classes = static_cast<int>(images.train->classes().size());
   nn::TrainState state(choose_network(flags.zoo, flags.spec, flags.width, images.train->image_shape(), classes),
                        config);
@@ -149,7 +82,7 @@ nlohmann::json to_json(const nn::TrainState& state, const nn::Evaluation& e) {
 
 void train(const CLI::App& command, const TrainFlags& flags) {
   const RunFolder run(flags.out, flags.resume);
-  Images images;
+  TrainingImages images;
   nn::TrainState state = prepare(command, flags, run, images);
   run.make();
   if (flags.resume) {
@@ -160,9 +93,10 @@ void train(const CLI::App& command, const TrainFlags& flags) {
                    state.about[key], now);
   }
   const datasets::Normalization normalization = image_facts(state.about, run.checkpoint()).normalization;
-  LoaderSource source(images.train, normalization, loader_options(state.config, true));
+  LoaderSource source(images.train, normalization,
+                      training_loader(state.config.data, state.config.batch, state.config.seed));
   std::optional<LoaderSource> validation;
-  if (images.validation) validation.emplace(images.validation, normalization, loader_options(state.config, false));
+  if (images.validation) validation.emplace(images.validation, normalization, judging_loader(state.config.batch));
   {
     core::Progress progress;
     nn::TrainOptions options;
@@ -171,7 +105,7 @@ void train(const CLI::App& command, const TrainFlags& flags) {
     nn::Trainer(state, options).run(source, validation ? &*validation : nullptr);
   }
 
-  LoaderSource test(images.test, normalization, loader_options(state.config, false));
+  LoaderSource test(images.test, normalization, judging_loader(state.config.batch));
   core::Progress progress;
   const nn::Evaluation e = nn::evaluate(state.spec, state.parameters, state.config.batch, test, &progress);
   if (!std::isfinite(e.loss))
