@@ -13,7 +13,8 @@ struct BeforeAfter {
   const nn::Model& before;
   const nn::Model& after;
   std::string engine = "native";
-  std::optional<double> max_difference;  // of the outputs, see compress/shrink.h; none: they are not meant to be equal
+  std::optional<double>
+      max_difference{};  // of the outputs, see compress/shrink.h; none: they are not meant to be equal
 };
 
 // Times both here, in turn: {before_ms, after_ms, widths, parameters, flops, ..., max_abs_output_difference}.

@@ -185,6 +185,10 @@ void add_compress(CLI::App& app) {
     add(name, value, type, help)->group("Recipe");
   };
   recipe("--stage-steps", flags->search.stage_steps, "N", "Steps at each threshold");
+  recipe("--start", flags->search.start, "P",
+         "Probability of being kept that every unit starts near; higher for deep and narrow networks");
+  recipe("--threshold-start", flags->search.threshold_start, "X", "The first threshold");
+  recipe("--threshold-end", flags->search.threshold_end, "X", "The last one");
   recipe("--threshold-step", flags->search.threshold_step, "X", "Rise of the threshold from one stage to the next");
   recipe("--search-batch", flags->search.batch, "N", "Images per step of the search");
   recipe("--critic-lr", flags->search.critic_lr, "X", "Learning rate of the network during the search (Adam)");

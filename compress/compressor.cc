@@ -67,6 +67,7 @@ std::vector<Stage> stages_of(const nn::NetworkSpec& spec, const nn::UnitGroups& 
     stage.rows = rows;
   }
   std::vector<Stage> out;
+  out.reserve(stages.size());
   for (auto& [key, stage] : stages) out.push_back(std::move(stage));
   return out;
 }
@@ -85,7 +86,7 @@ void join(nn::SpecBuilder& b, std::vector<int> parts, const std::string& name) {
   b.add_on(std::move(parts), Op::kConcat, name, {.axis = 0});
 }
 
-nn::NetworkSpec make_spec(const std::vector<Stage>& stages) {
+nn::NetworkSpec make_spec(const std::vector<Stage>& stages, bool bias) {
   int64_t total = 0;
   for (const Stage& s : stages) total += int64_t{s.columns} * s.rows;
   if (total > nn::kMaxDimension)
@@ -110,7 +111,7 @@ nn::NetworkSpec make_spec(const std::vector<Stage>& stages) {
     const int step = static_cast<int>(l);
     b.add_on({lstm}, Op::kSlice, fmt::format("h{}", l), {.axis = 0, .begin = step, .end = step + 1});
     b.add(Op::kReshape, fmt::format("h{}_vector", l), {.shape = {Compressor::kState}});
-    answers.push_back(b.add(Op::kFc, fmt::format("t{}", l), {.units = stages[l].columns, .bias = false}));
+    answers.push_back(b.add(Op::kFc, fmt::format("t{}", l), {.units = stages[l].columns, .bias = bias}));
   }
   join(b, answers, "t");
   b.add(Op::kSigmoid, "p");
@@ -118,11 +119,15 @@ nn::NetworkSpec make_spec(const std::vector<Stage>& stages) {
 }
 
 // a, B and T: normal, sigma^2 = 2 / (fan_in + fan_out), drawn anew beyond two sigma; the LSTM starts as any other.
-void initialize(nn::Parameters& parameters, uint64_t seed) {
+void initialize(nn::Parameters& parameters, uint64_t seed, double start) {
   parameters.initialize(seed);
   for (size_t i = 0; i < parameters.entries().size(); ++i) {
     const nn::Parameters::Entry& e = parameters.entries()[i];
     if (e.name.starts_with("lstm.")) continue;
+    if (e.spec.name == "bias") {
+      std::fill_n(parameters.tensor(e).data, e.spec.shape.size(), static_cast<float>(std::log(start / (1 - start))));
+      continue;
+    }
     core::Rng rng(seed, core::Stream::kCompressor, i);
     const double sigma = std::sqrt(2.0 / (e.spec.shape[0] + e.spec.shape[1]));
     for (float& v : parameters.tensor(e).span()) {
@@ -135,7 +140,7 @@ void initialize(nn::Parameters& parameters, uint64_t seed) {
 
 }  // namespace
 
-Compressor::Compressor(const nn::NetworkSpec& critic, const nn::UnitGroups& groups, uint64_t seed) {
+Compressor::Compressor(const nn::NetworkSpec& critic, const nn::UnitGroups& groups, uint64_t seed, double start) {
   const auto columns = columns_of(critic, groups);
   const std::vector<Stage> stages = stages_of(critic, groups, columns);
   int64_t at = 0;
@@ -149,9 +154,9 @@ Compressor::Compressor(const nn::NetworkSpec& critic, const nn::UnitGroups& grou
         }
         at += stage.rows;
       }
-  const nn::NetworkSpec spec = make_spec(stages);
+  const nn::NetworkSpec spec = make_spec(stages, start != 0.5);
   parameters_ = std::make_unique<nn::Parameters>(spec);
-  initialize(*parameters_, seed);
+  initialize(*parameters_, seed, start);
   network_ = std::make_unique<nn::Network>(spec, *parameters_, 1, nn::Mode::kTraining);
   p_.resize(unit_.size());
   dy_.resize(unit_.size());

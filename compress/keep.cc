@@ -49,8 +49,9 @@ std::vector<int> read_units(const json& value, const nn::UnitGroup& group, const
 Keep keep_all(const nn::UnitGroups& groups) {
   Keep keep;
   for (const nn::UnitGroup& group : groups.groups) {
-    keep.units.emplace_back(static_cast<size_t>(group.count));
-    std::iota(keep.units.back().begin(), keep.units.back().end(), 0);
+    std::vector<int>& units = keep.units.emplace_back();
+    units.resize(static_cast<size_t>(group.count));
+    std::iota(units.begin(), units.end(), 0);
   }
   return keep;
 }

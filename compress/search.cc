@@ -85,7 +85,7 @@ SearchState::SearchState(nn::Model critic, const SearchConfig& search_config)
     : model(std::move(critic)),
       config(search_config),
       groups(removable(model.spec)),
-      compressor(model.spec, groups, config.seed),
+      compressor(model.spec, groups, config.seed, config.start),
       critic_optimizer(critic_rule(config), static_cast<int64_t>(model.parameters.trainable().size())),
       compressor_optimizer(compressor_rule(), static_cast<int64_t>(compressor.parameters().trainable().size())) {}
 
@@ -114,9 +114,9 @@ Search::Search(SearchState& state, const Objective& objective, const SearchOptio
       options_(options),
       critic_(state.model.spec, state.model.parameters, state.config.batch) {}
 
-double Search::threshold() const {
-  const auto stages = static_cast<double>(state_.iteration / state_.config.stage_steps);
-  return std::min(stages * state_.config.threshold_step, state_.config.threshold_end);
+double Search::threshold_of(int64_t stage) const {
+  const SearchConfig& c = state_.config;
+  return std::min(c.threshold_start + static_cast<double>(stage) * c.threshold_step, c.threshold_end);
 }
 
 void Search::check_finite(double loss, const char* whose) const {
@@ -131,7 +131,8 @@ void Search::check_finite(double loss, const char* whose) const {
 void Search::run(nn::BatchSource& train, nn::BatchSource* validation) {
   const SearchConfig& config = state_.config;
   if (train.batches() < 1) core::fail("the training data hold no batch; give more images");
-  const auto last = static_cast<int64_t>(std::lround(config.threshold_end / config.threshold_step));
+  const auto last =
+      static_cast<int64_t>(std::ceil((config.threshold_end - config.threshold_start) / config.threshold_step - 1e-6));
   Stream batches(train, 2 * state_.iteration);
   if (state_.history.empty() && !options_.checkpoint.empty()) save_search(options_.checkpoint, state_);
   const auto done = [&] {
@@ -258,8 +259,7 @@ StageRecord Search::judge(double loss, nn::BatchSource* validation) {
   StageRecord record;
   record.iteration = state_.iteration;
   record.threshold =
-      std::min(static_cast<double>(state_.iteration / state_.config.stage_steps - 1) * state_.config.threshold_step,
-               state_.config.threshold_end);  // of the stage that has just ended
+      threshold_of(state_.iteration / state_.config.stage_steps - 1);  // of the stage that has just ended
   const Keep keep = keep_at(state_.groups, p, record.threshold);
   record.widths = widths_of(keep);
   record.size = size_of(keep);
@@ -284,7 +284,7 @@ bool Search::met(const Keep& keep) const {
 Keep Search::keep() {
   const std::span<const float> p = state_.compressor.forward(state_.model.parameters);
   const double reached = state_.history.empty() ? 0 : state_.history.back().threshold;
-  const Keep last = keep_at(state_.groups, p, reached);
+  Keep last = keep_at(state_.groups, p, reached);
   if (!met(last)) return last;
   // Units leave one by one as the threshold rises over their probabilities.
   std::vector<float> thresholds;

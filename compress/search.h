@@ -25,7 +25,10 @@ struct SearchConfig {
   double weight_decay = 5e-4;   // of the critic's weights
   double compressor_lr = 1e-3;  // RMSProp
   int stage_steps = 500;        // iterations at each threshold
-  double threshold_step = 0.025, threshold_end = 0.825;
+  double threshold_start = 0, threshold_step = 0.025, threshold_end = 0.825;
+  // The probability that every unit starts near; 0.5 is the published form. A deep or narrow network that loses half of
+  // its units in every layer learns nothing: start it higher, and the threshold with it.
+  double start = 0.5;
   double beta = 0.5;     // units below the threshold are drawn with beta * p
   double average = 0.9;  // of the moving mean and deviation of the losses
   double lambda = 0;     // loss per unit of cost
@@ -95,7 +98,8 @@ class Search {
 
  private:
   struct Stream;
-  double threshold() const;
+  double threshold_of(int64_t stage) const;
+  double threshold() const { return threshold_of(state_.iteration / state_.config.stage_steps); }
   void iterate(Stream& batches, double& loss_sum);
   void train_compressor(const nn::Batch& batch);
   std::vector<double> advantages(std::vector<double> rewards);

@@ -46,6 +46,8 @@ json search_config_to_json(const SearchConfig& c) {
           {"weight_decay", c.weight_decay},
           {"compressor_lr", c.compressor_lr},
           {"stage_steps", c.stage_steps},
+          {"start", c.start},
+          {"threshold_start", c.threshold_start},
           {"threshold_step", c.threshold_step},
           {"threshold_end", c.threshold_end},
           {"beta", c.beta},
@@ -65,6 +67,8 @@ SearchConfig search_config_from_json(const json& j) {
   c.weight_decay = j.value("weight_decay", c.weight_decay);
   c.compressor_lr = j.value("compressor_lr", c.compressor_lr);
   c.stage_steps = j.value("stage_steps", c.stage_steps);
+  c.start = j.value("start", c.start);
+  c.threshold_start = j.value("threshold_start", c.threshold_start);
   c.threshold_step = j.value("threshold_step", c.threshold_step);
   c.threshold_end = j.value("threshold_end", c.threshold_end);
   c.beta = j.value("beta", c.beta);
@@ -81,6 +85,9 @@ SearchConfig search_config_from_json(const json& j) {
   check("stage_steps", c.stage_steps, c.stage_steps >= 1, "1 or more");
   check("threshold_step", c.threshold_step, c.threshold_step > 0 && c.threshold_step <= 1, "0 < step <= 1");
   check("threshold_end", c.threshold_end, c.threshold_end > 0 && c.threshold_end <= 1, "0 < end <= 1");
+  check("threshold_start", c.threshold_start, c.threshold_start >= 0 && c.threshold_start <= c.threshold_end,
+        "0 <= start <= threshold_end");
+  check("start", c.start, c.start > 0 && c.start < 1, "0 < start < 1");
   check("beta", c.beta, c.beta >= 0 && c.beta <= 1, "0 to 1");
   check("average", c.average, c.average >= 0 && c.average < 1, "0 <= average < 1");
   check("lambda", c.lambda, c.lambda >= 0, "0 or more");

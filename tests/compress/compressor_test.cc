@@ -121,6 +121,8 @@ TEST(Compressor, StartsUndecidedAndDependsOnTheSeed) {
   for (const float v : p) EXPECT_NEAR(v, 0.5F, 0.2F);
   EXPECT_FALSE(std::equal(p.begin(), p.end(), two.forward(critic).begin()));
   EXPECT_TRUE(std::equal(p.begin(), p.end(), again.forward(critic).begin()));
+  Compressor high(spec, groups, 1, 0.9);
+  for (const float v : high.forward(critic)) EXPECT_NEAR(v, 0.9F, 0.06F);
 }
 
 }  // namespace

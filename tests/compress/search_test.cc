@@ -200,6 +200,22 @@ TEST(Search, ResumesToTheSameNumbers) {
   }
 }
 
+TEST(Search, TheThresholdRisesFromItsStartToItsEnd) {
+  SearchConfig config = quick();
+  config.stage_steps = 1;
+  config.start = 0.9;
+  config.threshold_start = 0.3;
+  config.threshold_step = 0.25;
+  config.threshold_end = 0.6;
+  SearchState state(untrained(nn::small_network()), config);
+  nn::ArraySource train(40, {16, 16, 3}, 10, 16, true);
+  const Objective none = no_objective();
+  Search(state, none).run(train, nullptr);
+  std::vector<double> thresholds;
+  for (const StageRecord& record : state.history) thresholds.push_back(record.threshold);
+  EXPECT_THAT(thresholds, ElementsAre(0.3, 0.55, 0.6));
+}
+
 TEST(Search, DamagedCheckpointsAreRefused) {
   const Folder folder;
   nn::Model model = untrained(nn::small_network());
