@@ -84,8 +84,8 @@ class Surroundings {
       touch(touch_bytes_, touch_threads_);
       fill(prepared_.input(), 1.0F);
     }
+    processor_start_ = thread_seconds();  // outside of the wall's time: a system call is long beside a short run
     wall_start_us_ = steady_clock_us();
-    processor_start_ = thread_seconds();
   }
   void finish(Reading& reading) {
     end_interval();
@@ -103,8 +103,8 @@ class Surroundings {
   }
   void end_interval() {
     if (wall_start_us_ == 0) return;
-    processor_us_ += (thread_seconds() - processor_start_) * 1e6;
     wall_us_ += steady_clock_us() - wall_start_us_;
+    processor_us_ += (thread_seconds() - processor_start_) * 1e6;
     wall_start_us_ = 0;
   }
 

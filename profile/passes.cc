@@ -47,7 +47,7 @@ std::vector<size_t> outliers(std::span<const PassReading> readings) {
     const double least = *std::min_element(us.begin(), us.end());  // whatever disturbs a run makes it longer
     for (size_t k = 0; k < indices.size(); ++k) difference[indices[k]] = us[k] / least - 1;
   }
-  constexpr double kAtLeast = 0.05, kTimesUsual = 6;
+  constexpr double kAtLeast = 0.05, kTimesUsual = 10;
   const double limit = std::max(kAtLeast, kTimesUsual * median(difference));
   std::vector<size_t> odd;
   for (size_t i = 0; i < readings.size(); ++i)
