@@ -79,24 +79,27 @@ Component component_from_json(const json& object, const std::string& where) {
   return component;
 }
 
-std::vector<Component> components(const nn::NetworkSpec& spec) {
-  const nn::NetworkSpec fused = nn::inference_spec(spec);
-  const std::vector<Shape> shapes = nn::output_shapes(fused);
+std::vector<Component> components(const Job& job) {
   std::vector<Component> out;
-  int64_t network_bytes = fused.input.size() * kFloatBytes;
-  for (size_t i = 0; i < fused.layers.size(); ++i) {
-    if (nn::op_info(fused.layers[i].op).alias) continue;
-    Component component{fused.layers[i], nn::input_shapes(fused, shapes, i)};
-    component.layer.inputs = all_from_input(component.in.size());
-    network_bytes += shapes[i].size() * kFloatBytes + weight_bytes(component.layer, component.in);
-    out.push_back(std::move(component));
+  int64_t bytes = 0;
+  for (const nn::NetworkSpec& network : job.networks) {
+    const std::vector<Shape> shapes = nn::output_shapes(network);
+    bytes += network.input.size() * kFloatBytes;
+    for (size_t i = 0; i < network.layers.size(); ++i) {
+      if (nn::op_info(network.layers[i].op).alias) continue;
+      Component component{network.layers[i], nn::input_shapes(network, shapes, i)};
+      component.layer.inputs = all_from_input(component.in.size());
+      bytes += shapes[i].size() * kFloatBytes + weight_bytes(component.layer, component.in);
+      out.push_back(std::move(component));
+    }
   }
-  for (Component& component : out) component.network_bytes = network_bytes;
+  for (Component& component : out) component.network_bytes = bytes;
   return out;
 }
 
-Job job_of(const Component& component) {
-  Job job;
+std::vector<Component> components(const nn::NetworkSpec& spec) { return components(job_of(spec)); }
+
+static nn::NetworkSpec network_of(const Component& component) {
   Shape in = component.in[0];
   if (component.layer.op == nn::Op::kConcat) {
     const auto count = static_cast<int64_t>(component.in.size());
@@ -105,25 +108,36 @@ Job job_of(const Component& component) {
     for (const Shape& shape : component.in) total += shape[axis];
     in[axis] = static_cast<int>((total + count / 2) / count);  // at least 1: every input has that much
   }
-  job.network = {component.layer.name, in, {component.layer}};
-  job.network.layers[0].inputs = all_from_input(component.in.size());
-  job.touch_bytes = std::max<int64_t>(0, component.network_bytes - own_bytes(component));
+  nn::NetworkSpec network{component.layer.name, in, {component.layer}};
+  network.layers[0].inputs = all_from_input(component.in.size());
+  return network;
+}
+
+Job job_of(std::span<const Component> components) {
+  Job job;
+  for (const Component& component : components) job.networks.push_back(network_of(component));
   return job;
 }
 
-Job job_of(const nn::NetworkSpec& spec) { return {.network = nn::inference_spec(spec), .plain_ends = true}; }
+Job job_of(const nn::NetworkSpec& spec) { return {.networks = {nn::inference_spec(spec)}, .plain_ends = true}; }
 
 json job_to_json(const Job& job) {
-  return {{"network", nn::spec_to_json(job.network)}, {"touch_bytes", job.touch_bytes}, {"plain_ends", job.plain_ends}};
+  json networks = json::array();
+  for (const nn::NetworkSpec& network : job.networks) networks.push_back(nn::spec_to_json(network));
+  return {{"networks", std::move(networks)}, {"touch_bytes", job.touch_bytes}, {"plain_ends", job.plain_ends}};
 }
 
 Job job_from_json(const json& object, const std::string& where) {
-  expect_keys(object, {"network", "touch_bytes", "plain_ends"}, where);
+  expect_keys(object, {"networks", "touch_bytes", "plain_ends"}, where);
   const json& plain_ends = object["plain_ends"];
   if (!plain_ends.is_boolean())
     core::fail("{}: \"plain_ends\" is a {}, want true or false", where, plain_ends.type_name());
-  return {nn::spec_from_json(object["network"], where), read_bytes(object, "touch_bytes", where),
-          plain_ends.get<bool>()};
+  const json& networks = object["networks"];
+  if (!networks.is_array() || networks.empty())
+    core::fail("{}: \"networks\" is no list of one or more networks", where);
+  Job job{{}, read_bytes(object, "touch_bytes", where), plain_ends.get<bool>()};
+  for (const json& network : networks) job.networks.push_back(nn::spec_from_json(network, where));
+  return job;
 }
 
 }  // namespace fdi::device

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,17 +31,22 @@ Component component_from_json(const nlohmann::json& json, const std::string& whe
 // network_bytes is set to the sum of all weights and outputs and the input.
 std::vector<Component> components(const nn::NetworkSpec& spec);
 
-// What a runner is asked to time: a network of one or more layers, ready to run (fused).
+// What a runner is asked to time: networks ready to run (fused), which take turns; every layer is timed where it runs.
+// A layer repeated by itself would be up to 20% faster than within a network: its loop counts are all that the branch
+// predictor has to know then (measured on Zen 5).
 struct Job {
-  nn::NetworkSpec network;
-  int64_t touch_bytes = 0;  // other memory that passes through the caches before each run; 0: runs follow each other
+  std::vector<nn::NetworkSpec> networks;
+  int64_t touch_bytes = 0;  // other memory that passes through the caches before each network's turn
   bool plain_ends = false;  // input and output in NHWC (a whole network); else in the layouts the engine likes best
   bool operator==(const Job&) const = default;
 };
-// One layer. All its inputs are the network's input: an add reads it twice. A network has one input, so a concat of
-// several widths is timed as one of as many equal widths, whose sum differs by at most half an extent per input.
-Job job_of(const Component& component);
+// A network for each component, of one layer. All its inputs are the network's input: an add reads it twice. A network
+// has one input, so a concat of several widths is timed as one of as many equal widths, whose sum differs by at most
+// half an extent per input.
+Job job_of(std::span<const Component> components);
 Job job_of(const nn::NetworkSpec& spec);  // the whole network, fused
+// The layers of all networks in order, those left out that only change a shape. network_bytes is that of the whole job.
+std::vector<Component> components(const Job& job);
 nlohmann::json job_to_json(const Job& job);
 Job job_from_json(const nlohmann::json& json, const std::string& where);
 

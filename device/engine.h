@@ -1,6 +1,7 @@
 // Engines under test: somebody's kernels behind one small interface. Each prepares a network with layouts and weights
 // of its own choice; only run() is timed. Nothing about an engine's inside is known to the profile or the time model.
 #pragma once
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,13 +13,18 @@
 
 namespace fdi::device {
 
+using AfterLayer = std::function<void(int layer)>;
+
 // A network ready to run, on as many threads as core::threads() was when it was prepared.
 class Prepared {
  public:
   virtual ~Prepared() = default;
   virtual std::span<float> input() = 0;         // plain ends: (batch, input shape) in NHWC; keeps its values over runs
   virtual std::span<const float> output() = 0;  // after run()
-  virtual void run() = 0;
+  void run() { run(nullptr); }
+  // Calls *after with the index of each layer in the spec once it has run; layers that only change a shape may be left
+  // out. What an engine does between layers (another layout) belongs to the layer that needs it.
+  virtual void run(const AfterLayer* after) = 0;
 };
 
 class Engine {

@@ -13,7 +13,10 @@ class NativeNetwork final : public Prepared {
   }
   std::span<float> input() override { return network_.input().span(); }
   std::span<const float> output() override { return y_; }
-  void run() override { y_ = network_.forward(pass_).span(); }
+  void run(const AfterLayer* after) override {
+    pass_.after_layer = after;
+    y_ = network_.forward(pass_).span();
+  }
 
  private:
   nn::Network network_;

@@ -85,6 +85,7 @@ Network::Network(const nn::NetworkSpec& fused, const nn::Parameters& parameters,
   const std::vector<Shape> shapes = nn::output_shapes(fused);
   std::vector<Value> values;
   for (size_t i = 0; i < fused.layers.size(); ++i) {
+    layer_ = static_cast<int>(i);
     LayerCall call{fused.layers[i], {}, shapes[i], parameters};
     for (const int from : call.layer.inputs)
       call.x.push_back(from == nn::LayerSpec::kInput ? Value{input_, fused.input, fused.input} : values[from]);
@@ -135,7 +136,7 @@ memory Network::weight(const float* values, const memory::desc& ours, const memo
 memory Network::add(const dnnl::primitive& primitive, Arguments arguments) {
   for (const auto& [role, value] : arguments)
     input_read_ = input_read_ || value.get_data_handle() == input_.get_data_handle();
-  steps_.push_back({primitive, std::move(arguments)});
+  steps_.push_back({primitive, std::move(arguments), layer_});
   return steps_.back().arguments[DNNL_ARG_DST];
 }
 
@@ -147,8 +148,14 @@ std::span<const float> Network::output() {
   return {static_cast<const float*>(output_.get_data_handle()), output_.get_desc().get_size() / sizeof(float)};
 }
 
-void Network::run() {
-  for (Step& step : steps_) step.primitive.execute(stream_, step.arguments);
+void Network::run(const AfterLayer* after) {
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Step& step = steps_[i];
+    step.primitive.execute(stream_, step.arguments);
+    if (after == nullptr || (i + 1 < steps_.size() && steps_[i + 1].layer == step.layer)) continue;
+    stream_.wait();
+    (*after)(step.layer);
+  }
   stream_.wait();
 }
 

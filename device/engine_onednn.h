@@ -41,7 +41,8 @@ class Network final : public Prepared {
   Network(const nn::NetworkSpec& fused, const nn::Parameters& parameters, bool plain_ends, int batch);
   std::span<float> input() override;
   std::span<const float> output() override;
-  void run() override;
+  using Prepared::run;
+  void run(const AfterLayer* after) override;
   static bool supports(nn::Op op);
 
  private:
@@ -49,6 +50,7 @@ class Network final : public Prepared {
   struct Step {
     dnnl::primitive primitive;
     Arguments arguments;
+    int layer;  // of the spec, that needs it
   };
   using LayerFunction = Value (Network::*)(const LayerCall&);
   static LayerFunction function_of(nn::Op op);  // null: not supported
@@ -91,6 +93,7 @@ class Network final : public Prepared {
   std::vector<Step> steps_;
   std::vector<memory> viewed_;
   memory input_, output_;
+  int layer_ = 0;            // that is being made
   bool input_read_ = false;  // by a step: its layout is settled
 };
 

@@ -77,6 +77,7 @@ Network::Network(const nn::NetworkSpec& fused, const nn::Parameters& parameters,
   for (size_t i = 0; i < fused.layers.size(); ++i) {
     const nn::LayerSpec& layer = fused.layers[i];
     if (is_alias(layer.op)) continue;
+    layer_ = static_cast<int>(i);
     LayerCall call{layer, nn::input_shapes(fused, shapes, i), shapes[i], parameters, {}, tensors[i]};
     for (const int from : layer.inputs)
       call.x.push_back(from == nn::LayerSpec::kInput ? input_.data() : tensors[static_cast<size_t>(from)]);
@@ -112,9 +113,13 @@ std::vector<float*> Network::place(const nn::NetworkSpec& fused, const std::vect
   return tensors;
 }
 
-void Network::run() {
-  for (const auto& op : operators_)
-    if (xnn_run_operator(op.get(), pool_.get()) != xnn_status_success) core::fail("engine xnnpack: a layer failed");
+void Network::run(const AfterLayer* after) {
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Step& step = steps_[i];
+    if (xnn_run_operator(step.run.get(), pool_.get()) != xnn_status_success)
+      core::fail("engine xnnpack: a layer failed");
+    if (after != nullptr && (i + 1 == steps_.size() || steps_[i + 1].layer != step.layer)) (*after)(step.layer);
+  }
 }
 
 void Network::add(const LayerCall& call, const std::function<xnn_status(xnn_operator_t*)>& create,
@@ -122,7 +127,7 @@ void Network::add(const LayerCall& call, const std::function<xnn_status(xnn_oper
   xnn_operator_t op = nullptr;
   xnn_status status = create(&op);
   if (status == xnn_status_success) {
-    operators_.emplace_back(op);
+    steps_.push_back({std::unique_ptr<xnn_operator, Deleter>(op), layer_});
     status = setup(op);
   }
   if (status != xnn_status_success)

@@ -42,7 +42,8 @@ class Network final : public Prepared {
   Network(const nn::NetworkSpec& fused, const nn::Parameters& parameters, int batch);
   std::span<float> input() override { return input_; }
   std::span<const float> output() override { return output_; }
-  void run() override;
+  using Prepared::run;
+  void run(const AfterLayer* after) override;
   static bool supports(Op op) { return is_alias(op) || function_of(op) != nullptr; }
 
  private:
@@ -79,7 +80,12 @@ class Network final : public Prepared {
   core::Arena memory_;
   std::span<float> input_;
   std::span<const float> output_;
-  std::vector<std::unique_ptr<xnn_operator, Deleter>> operators_;
+  struct Step {
+    std::unique_ptr<xnn_operator, Deleter> run;
+    int layer;  // of the spec
+  };
+  std::vector<Step> steps_;
+  int layer_ = 0;  // that is being made
 };
 
 }  // namespace fdi::device::xnnpack

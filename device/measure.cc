@@ -56,7 +56,7 @@ Timing summarize(std::span<const double> readings_us) {
 }
 
 std::vector<Timing> measure_interleaved(std::span<const std::function<void()>> runs, const MeasureOptions& options,
-                                        const Clock& now_us, const std::function<void()>& between) {
+                                        const Clock& now_us) {
   std::vector<int> calls;
   for (const auto& run : runs) calls.push_back(calls_per_reading(run, options, now_us));
 
@@ -64,10 +64,7 @@ std::vector<Timing> measure_interleaved(std::span<const std::function<void()>> r
   std::vector<Timing> timings(runs.size());
   const double deadline = now_us() + options.max_seconds * 1e6;
   for (int round = 1;; ++round) {
-    for (size_t i = 0; i < runs.size(); ++i) {
-      if (between) between();
-      readings[i].push_back(reading(runs[i], calls[i], now_us));
-    }
+    for (size_t i = 0; i < runs.size(); ++i) readings[i].push_back(reading(runs[i], calls[i], now_us));
     if (round < options.min_runs) continue;
     bool steady = true;
     for (size_t i = 0; i < runs.size(); ++i) {
@@ -78,9 +75,38 @@ std::vector<Timing> measure_interleaved(std::span<const std::function<void()>> r
   }
 }
 
-Timing measure(const std::function<void()>& run, const MeasureOptions& options, const Clock& now_us,
-               const std::function<void()>& between) {
-  return measure_interleaved(std::span(&run, 1), options, now_us, between).front();
+Timing measure(const std::function<void()>& run, const MeasureOptions& options, const Clock& now_us) {
+  return measure_interleaved(std::span(&run, 1), options, now_us).front();
+}
+
+Laps measure_laps(const std::function<void(const Lap&)>& round, int parts, const MeasureOptions& options,
+                  const Clock& now_us) {
+  const auto count = static_cast<size_t>(parts);
+  std::vector<double> part_us(count);
+  double begin = 0;
+  const Lap lap = [&](int part) {
+    const double now = now_us();
+    if (part != kUntimed) part_us[static_cast<size_t>(part)] += now - begin;
+    begin = part == kUntimed ? now_us() : now;
+  };
+  for (int i = 0; i < options.warm_up; ++i) round(lap);
+
+  std::vector<std::vector<double>> readings(count);
+  std::vector<double> totals;
+  const double deadline = now_us() + options.max_seconds * 1e6;
+  for (;;) {
+    std::ranges::fill(part_us, 0.0);
+    round(lap);
+    for (size_t i = 0; i < count; ++i) readings[i].push_back(part_us[i]);
+    totals.push_back(std::accumulate(part_us.begin(), part_us.end(), 0.0));
+    const auto rounds = static_cast<int>(totals.size());
+    if (rounds < options.min_runs) continue;
+    if (rounds < options.max_runs && now_us() < deadline && summarize(totals).rel_mad > options.target_rel_mad)
+      continue;
+    Laps laps{summarize(totals), {}};
+    for (const auto& part : readings) laps.parts.push_back(summarize(part));
+    return laps;
+  }
 }
 
 }  // namespace fdi::device

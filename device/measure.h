@@ -30,12 +30,22 @@ Timing summarize(std::span<const double> readings_us);
 using Clock = std::function<double()>;  // microseconds since some fixed moment
 double steady_clock_us();
 
-// `between`: called before each reading, outside of it.
 Timing measure(const std::function<void()>& run, const MeasureOptions& options = {},
-               const Clock& now_us = steady_clock_us, const std::function<void()>& between = {});
+               const Clock& now_us = steady_clock_us);
 // Several contenders in turn, A B C A B C ..., so that a drifting clock hits all alike: ratios of one run are honest.
 std::vector<Timing> measure_interleaved(std::span<const std::function<void()>> runs, const MeasureOptions& options = {},
-                                        const Clock& now_us = steady_clock_us,
-                                        const std::function<void()>& between = {});
+                                        const Clock& now_us = steady_clock_us);
+
+// A round of parts that are timed where they run, one after the other. The round calls lap(i) when part i is done, and
+// lap(kUntimed) when what is to be timed begins: after work of the stopwatch's own. The spread that ends the repeating
+// is that of whole rounds; min_interval_us means nothing here.
+struct Laps {
+  Timing total;
+  std::vector<Timing> parts;
+};
+using Lap = std::function<void(int part)>;
+constexpr int kUntimed = -1;
+Laps measure_laps(const std::function<void(const Lap&)>& round, int parts, const MeasureOptions& options = {},
+                  const Clock& now_us = steady_clock_us);
 
 }  // namespace fdi::device

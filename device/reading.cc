@@ -15,6 +15,7 @@
 #include "core/threads.h"
 #include "device/json.h"
 #include "device/reference.h"
+#include "nn/layer.h"
 
 namespace fdi::device {
 namespace {
@@ -69,26 +70,22 @@ double thread_seconds() {
   return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
 }
 
-// What happens around the timed runs: the reference kernel, the caches, and how long the thread really ran.
+// What happens around the timed runs: the reference kernel, and how long the thread really ran.
 class Surroundings {
  public:
-  Surroundings(Prepared& prepared, int64_t touch_bytes, int touch_threads)
-      : prepared_(prepared), touch_bytes_(touch_bytes), touch_threads_(touch_threads) {
+  Surroundings() {
     for (int i = 0; i < 3; ++i) reference();
   }
-  // Before each timed interval.
-  void operator()() {
-    end_interval();
+  void begin_round() {
     if (steady_clock_us() - last_reference_us_ >= kReferenceEveryUs) reference();
-    if (touch_bytes_ > 0) {
-      touch(touch_bytes_, touch_threads_);
-      fill(prepared_.input(), 1.0F);
-    }
     processor_start_ = thread_seconds();  // outside of the wall's time: a system call is long beside a short run
     wall_start_us_ = steady_clock_us();
   }
+  void end_round() {
+    wall_us_ += steady_clock_us() - wall_start_us_;
+    processor_us_ += (thread_seconds() - processor_start_) * 1e6;
+  }
   void finish(Reading& reading) {
-    end_interval();
     for (int i = 0; i < 3; ++i) reference();
     reading.reference_us = median(references_);
     reading.cpu_share = wall_us_ > 0 ? std::min(1.0, processor_us_ / wall_us_) : 1.0;
@@ -101,19 +98,10 @@ class Surroundings {
     references_.push_back(time_reference_us());
     last_reference_us_ = steady_clock_us();
   }
-  void end_interval() {
-    if (wall_start_us_ == 0) return;
-    wall_us_ += steady_clock_us() - wall_start_us_;
-    processor_us_ += (thread_seconds() - processor_start_) * 1e6;
-    wall_start_us_ = 0;
-  }
 
-  Prepared& prepared_;
-  int64_t touch_bytes_;
-  int touch_threads_;
   std::vector<double> references_;
   double last_reference_us_ = 0;
-  double wall_start_us_ = 0, processor_start_ = 0;  // 0: no interval is open
+  double wall_start_us_ = 0, processor_start_ = 0;
   double wall_us_ = 0, processor_us_ = 0;
 };
 
@@ -136,47 +124,117 @@ std::string_view cache_mode_name(CacheMode mode) {
   return mode == CacheMode::kWarm ? "warm" : mode == CacheMode::kCold ? "cold" : "network";
 }
 
-Job with_caches(Job job, CacheMode mode) {
-  if (mode != CacheMode::kNetwork) job.touch_bytes = mode == CacheMode::kWarm ? 0 : kTouchAll;
-  return job;
+std::vector<Job> with_caches(const Job& job, CacheMode mode) {
+  if (mode == CacheMode::kNetwork) return {job};
+  const std::vector<Component> all = components(job);
+  std::vector<Job> jobs;
+  if (mode == CacheMode::kWarm) {
+    for (const Component& component : all) jobs.push_back(job_of(std::span(&component, 1)));
+  } else {
+    jobs.push_back(job_of(all));
+    jobs[0].touch_bytes = kTouchAll;
+  }
+  return jobs;
 }
 
-Reading take_reading(const Engine& engine, const Job& job, const MeasureOptions& options) {
-  nn::Parameters parameters(job.network);
+namespace {
+
+// A network of the job, ready to run, and where the laps of its layers go: to the component of the layer, those of a
+// mere change of shape to the layer before it.
+struct Turn {
+  std::unique_ptr<Prepared> prepared;
+  std::vector<int> part;  // by layer
+};
+
+Turn make_turn(const Engine& engine, const nn::NetworkSpec& network, bool plain_ends, int first_part) {
+  nn::Parameters parameters(network);
   fill_weights(parameters);
-  const std::unique_ptr<Prepared> prepared = engine.prepare(job.network, parameters, job.plain_ends);
-  fill(prepared->input(), 1.0F);
+  Turn turn{engine.prepare(network, parameters, plain_ends), {}};
+  fill(turn.prepared->input(), 1.0F);
+  int next = first_part;
+  for (const nn::LayerSpec& layer : network.layers) {
+    if (!nn::op_info(layer.op).alias) ++next;
+    turn.part.push_back(std::max(first_part, next - 1));
+  }
+  return turn;
+}
+
+}  // namespace
+
+Reading take_reading(const Engine& engine, const Job& job, const MeasureOptions& options) {
+  std::vector<Turn> turns;
+  int parts = 0;
+  for (const nn::NetworkSpec& network : job.networks) {
+    turns.push_back(make_turn(engine, network, job.plain_ends, parts));
+    parts = turns.back().part.back() + 1;
+  }
 
   const core::PinnedThreads pinned;  // after prepare: an engine's own threads are free to go where nothing runs
   const int64_t touch_bytes = std::min(job.touch_bytes, all_caches());
-  MeasureOptions how = options;
-  if (touch_bytes > 0) how.min_interval_us = 0;  // one run at a time
   // OpenMP's threads go on spinning for a while after the touching, which suits an engine that runs on them, as they
   // would be awake within a network, and would disturb one that has its own.
-  Surroundings surroundings(*prepared, touch_bytes, engine.own_threads() ? 1 : core::threads());
-  Reading reading;
-  reading.time = measure([&] { prepared->run(); }, how, steady_clock_us, std::ref(surroundings));
+  const int touch_threads = engine.own_threads() ? 1 : core::threads();
+  const bool fresh_inputs = touch_bytes > 0 || turns.size() > 1;
+  Surroundings surroundings;
+  const auto round = [&](const Lap& lap) {
+    surroundings.begin_round();
+    for (Turn& turn : turns) {
+      if (touch_bytes > 0) touch(touch_bytes, touch_threads);
+      if (fresh_inputs) fill(turn.prepared->input(), 1.0F);
+      const AfterLayer after = [&](int layer) { lap(turn.part[static_cast<size_t>(layer)]); };
+      lap(kUntimed);
+      turn.prepared->run(&after);
+    }
+    surroundings.end_round();
+  };
+  Laps laps = measure_laps(round, parts, options);
+  Reading reading{.total = laps.total, .layers = std::move(laps.parts)};
   surroundings.finish(reading);
   return reading;
 }
 
+namespace {
+
+nlohmann::json timing_to_json(const Timing& t) {
+  return {{"min_us", t.min_us},
+          {"median_us", t.median_us},
+          {"mean_us", t.mean_us},
+          {"rel_mad", t.rel_mad},
+          {"runs", t.runs}};
+}
+
+constexpr double kMaxUs = 1e12;  // eleven days
+
+Timing timing_from_json(const nlohmann::json& json, const std::string& where) {
+  Timing t;
+  t.min_us = number_member(json, "min_us", 0, kMaxUs, where);
+  t.median_us = number_member(json, "median_us", 0, kMaxUs, where);
+  t.mean_us = number_member(json, "mean_us", 0, kMaxUs, where);
+  t.rel_mad = number_member(json, "rel_mad", 0, kMaxUs, where);
+  t.runs = int_member(json, "runs", 1, 1 << 30, where);
+  return t;
+}
+
+}  // namespace
+
 nlohmann::json reading_to_json(const Reading& r) {
-  return {{"min_us", r.time.min_us},   {"median_us", r.time.median_us}, {"mean_us", r.time.mean_us},
-          {"rel_mad", r.time.rel_mad}, {"runs", r.time.runs},           {"reference_us", r.reference_us},
+  nlohmann::json layers = nlohmann::json::array();
+  for (const Timing& t : r.layers) layers.push_back(timing_to_json(t));
+  return {{"total", timing_to_json(r.total)},
+          {"layers", std::move(layers)},
+          {"reference_us", r.reference_us},
           {"cpu_share", r.cpu_share}};
 }
 
 Reading reading_from_json(const nlohmann::json& json, const std::string& where) {
-  constexpr double kMaxUs = 1e12;  // eleven days
   Reading r;
-  r.time.min_us = number_member(json, "min_us", 0, kMaxUs, where);
-  r.time.median_us = number_member(json, "median_us", 0, kMaxUs, where);
-  r.time.mean_us = number_member(json, "mean_us", 0, kMaxUs, where);
-  r.time.rel_mad = number_member(json, "rel_mad", 0, kMaxUs, where);
-  r.time.runs = int_member(json, "runs", 1, 1 << 30, where);
+  r.total = timing_from_json(member(json, "total", where), where);
+  const nlohmann::json& layers = member(json, "layers", where);
+  if (!layers.is_array() || layers.empty()) core::fail("{}: \"layers\" is no list of timings", where);
+  for (const nlohmann::json& layer : layers) r.layers.push_back(timing_from_json(layer, where));
   r.reference_us = number_member(json, "reference_us", 0, kMaxUs, where);
   r.cpu_share = number_member(json, "cpu_share", 0, 1, where);
-  if (r.time.min_us <= 0 || r.reference_us <= 0)
+  if (r.total.min_us <= 0 || r.reference_us <= 0)
     core::fail("{}: a time of 0 us: the device's clock is too coarse or stands still", where);
   return r;
 }

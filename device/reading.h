@@ -1,4 +1,4 @@
-// One reading of the stopwatch as a profile takes it: the job's runs, the reference kernel timed around them, and how
+// One reading of the stopwatch as a profile takes it: the job's layers, the reference kernel timed around them, and how
 // much of the processor the process really had. Runs on the device: called in-process or by the agent.
 #pragma once
 #include <nlohmann/json_fwd.hpp>
@@ -12,7 +12,8 @@
 namespace fdi::device {
 
 struct Reading {
-  Timing time;
+  Timing total;                // of all networks in turn
+  std::vector<Timing> layers;  // of each of components(job)
   double reference_us = 0;  // a fixed piece of work timed before, between and after: the clock's speed at that moment
   double cpu_share = 1;  // processor time / wall time of the calling thread during the runs; below 1: somebody else ran
 };
@@ -21,12 +22,13 @@ struct Reading {
 enum class CacheMode { kWarm, kNetwork, kCold };
 CacheMode cache_mode(std::string_view name);  // "warm", "network", "cold"; throws Error for another
 std::string_view cache_mode_name(CacheMode mode);
-// The job as that mode runs it. kNetwork is what job_of() makes of a component; kCold touches as much as the caches of
-// the device hold, whatever that is.
-Job with_caches(Job job, CacheMode mode);
+// The job as that mode runs it, in one or more jobs with the same components in the same order: by itself each (warm);
+// as it is (network); in turn, each after as much other memory as the device's caches hold, whatever that is (cold).
+std::vector<Job> with_caches(const Job& job, CacheMode mode);
 
-// Builds the job, warms up and times it. With touch_bytes each run is timed alone, after so much other memory has been
-// read and the input written anew; without, short jobs are repeated back to back (MeasureOptions::min_interval_us).
+// Builds the networks, warms up and runs them in turn, round after round (measure_laps). Where there are several, or
+// memory is touched before, each one's input is written anew, untimed: the layer before would have left it in the
+// cache.
 Reading take_reading(const Engine& engine, const Job& job, const MeasureOptions& options);
 
 nlohmann::json reading_to_json(const Reading& reading);

@@ -2,6 +2,7 @@
 // One file per op defines both; nn/ops.cc lists them. Called by Network only.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -39,6 +40,7 @@ struct Pass {
   // By layer: factors (batch, channels) of what a mask passes on; of a gru or lstm 0 or 1, of the state that its units
   // hand on. Empty, or null for a layer: nothing is masked.
   std::span<const float* const> masks{};
+  const std::function<void(int layer)>* after_layer = nullptr;  // inference and tests: called when a layer has run
   int layer = 0;                   // set by Network: the index of the running layer, its part of the stream's name
   kernels::Workspace workspace{};  // set by Network
   const float* mask() const { return masks.empty() ? nullptr : masks[static_cast<size_t>(layer)]; }

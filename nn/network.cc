@@ -41,6 +41,7 @@ Tensor Network::forward(const Pass& pass) {
   for (const Step& step : n.steps) {
     run.layer = step.index;
     step.layer->forward(run, step.x, step.y);
+    if (pass.after_layer != nullptr) (*pass.after_layer)(step.index);
   }
   return n.output;
 }

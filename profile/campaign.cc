@@ -15,27 +15,34 @@ using device::median;
 
 class Campaign {
  public:
-  Campaign(Runner& runner, std::span<const device::Component> components, std::span<const PassReading> there,
+  Campaign(Runner& runner, std::span<const device::Job> jobs, std::span<const PassReading> there,
            const CampaignOptions& options)
       : runner_(runner),
-        components_(components),
+        jobs_(jobs),
         options_(options),
+        measure_(options.measure),
+        passes_(options.passes),
         start_(core::monotonic_seconds()),
         judge_(runner.identity().threads == 1) {
     for (const PassReading& r : there) accept(r);
   }
 
   CampaignResult run() {
-    for (int pass = 0; pass < options_.passes && !result_.out_of_time; ++pass) run_pass(pass);
+    for (int pass = 0; pass < passes_; ++pass) {
+      const double begin = seconds();
+      run_pass(pass);
+      ++result_.passes;
+      fit_into_time(seconds() - begin);
+    }
     // What the passes disagree about shows when all are there.
-    for (int round = 0; round < kMaxAgain && !result_.out_of_time; ++round) {
+    for (int round = 0; round < kMaxAgain; ++round) {
       const std::vector<PassReading> all = readings();
       const std::vector<size_t> odd = outliers(all);
       if (odd.empty()) break;
       for (const size_t i : odd) {
         if (out_of_time()) break;
         ++result_.remeasured;
-        keep({all[i].component, all[i].pass, measure(all[i].component)});
+        keep({all[i].job, all[i].pass, measure(all[i].job)});
       }
     }
     result_.readings = readings();
@@ -49,39 +56,50 @@ class Campaign {
  private:
   static constexpr int kMaxAgain = 3;
   struct Turn {
-    size_t component;
+    size_t job;
     int again;  // how many times it was disturbed so far
   };
 
   void run_pass(int pass) {
-    std::vector<size_t> order(components_.size());
+    std::vector<size_t> order(jobs_.size());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
     core::Rng(options_.seed, core::Stream::kCampaign, pass).shuffle(order.begin(), order.end());
     std::deque<Turn> turns;
     for (const size_t i : order)
       if (!kept_.contains({i, pass})) turns.push_back({i, 0});
-    while (!turns.empty() && !out_of_time()) {
+    while (!turns.empty()) {
       const Turn turn = turns.front();
       turns.pop_front();
-      const device::Reading reading = measure(turn.component);
+      const device::Reading reading = measure(turn.job);
       // Again at the end of the pass, when the disturbance has gone. One that never goes is left as it is: the drift is
       // divided out, and the campaign's share of the processor tells.
       if (judge_.disturbed(reading) && turn.again < kMaxAgain && !always_disturbed()) {
         ++result_.remeasured;
-        turns.push_back({turn.component, turn.again + 1});
+        turns.push_back({turn.job, turn.again + 1});
         continue;
       }
-      keep({turn.component, pass, reading});
+      keep({turn.job, pass, reading});
     }
   }
+
+  // After a pass that took so long: how many there can be.
+  void fit_into_time(double pass_seconds) {
+    if (options_.minutes <= 0 || pass_seconds < kTooShort) return;
+    const double affordable = (options_.minutes * 60 - seconds()) / pass_seconds;
+    constexpr int kAtLeast = 2, kWanted = 4;
+    if (result_.passes == 1 && affordable < kWanted - 1)
+      measure_.max_runs = std::max(measure_.min_runs, static_cast<int>(measure_.max_runs * affordable / (kWanted - 1)));
+    passes_ = std::clamp(result_.passes + static_cast<int>(std::max(0.0, affordable)), kAtLeast, options_.passes);
+    if (result_.passes == 1) passes_ = std::max(passes_, std::min(kWanted, options_.passes));
+  }
+  static constexpr double kTooShort = 0.01;  // of a resumed campaign: the pass was there already
 
   bool always_disturbed() const { return result_.remeasured > kFewReadings + taken_ / 2; }
   static constexpr int kFewReadings = 20;
 
-  device::Reading measure(size_t component) {
+  device::Reading measure(size_t job) {
     ++taken_;
-    const device::Job job = device::with_caches(device::job_of(components_[component]), options_.cache);
-    return runner_.measure(job, options_.measure);
+    return runner_.measure(jobs_[job], measure_);
   }
 
   void keep(const PassReading& reading) {
@@ -91,26 +109,21 @@ class Campaign {
   }
   void accept(const PassReading& reading) {
     judge_.add(reading.reading);
-    kept_[{reading.component, reading.pass}] = reading;
+    kept_[{reading.job, reading.pass}] = reading;
   }
 
   void report() {
     if (!options_.progress) return;
     CampaignProgress progress;
     progress.done = static_cast<int>(kept_.size());
-    progress.total = static_cast<int>(components_.size()) * options_.passes;
+    progress.total = static_cast<int>(jobs_.size()) * passes_;
     progress.remeasured = result_.remeasured;
     progress.seconds_left = seconds() / taken_ * (progress.total - progress.done);
-    if (options_.minutes > 0)
-      progress.seconds_left = std::min(progress.seconds_left, options_.minutes * 60 - seconds());
     options_.progress(progress);
   }
 
   double seconds() const { return core::monotonic_seconds() - start_; }
-  bool out_of_time() {
-    if (options_.minutes > 0 && seconds() >= options_.minutes * 60) result_.out_of_time = true;
-    return result_.out_of_time;
-  }
+  bool out_of_time() const { return options_.minutes > 0 && seconds() >= options_.minutes * 60; }
 
   std::vector<PassReading> readings() const {
     std::vector<PassReading> all;
@@ -119,20 +132,22 @@ class Campaign {
   }
 
   Runner& runner_;
-  std::span<const device::Component> components_;
+  std::span<const device::Job> jobs_;
   const CampaignOptions& options_;
+  device::MeasureOptions measure_;
+  int passes_;
   double start_;
   Judge judge_;
-  std::map<std::pair<size_t, int>, PassReading> kept_;  // by component and pass
+  std::map<std::pair<size_t, int>, PassReading> kept_;  // by job and pass
   int taken_ = 0;
   CampaignResult result_;
 };
 
 }  // namespace
 
-CampaignResult run_campaign(Runner& runner, std::span<const device::Component> components,
-                            std::span<const PassReading> there, const CampaignOptions& options) {
-  return Campaign(runner, components, there, options).run();
+CampaignResult run_campaign(Runner& runner, std::span<const device::Job> jobs, std::span<const PassReading> there,
+                            const CampaignOptions& options) {
+  return Campaign(runner, jobs, there, options).run();
 }
 
 }  // namespace fdi::profile

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <map>
 
+#include "core/error.h"
+
 namespace fdi::profile {
 namespace {
 
@@ -37,13 +39,13 @@ void Judge::add(const device::Reading& reading) {
 
 std::vector<size_t> outliers(std::span<const PassReading> readings) {
   const std::vector<double> slow = slowness(readings);
-  std::map<size_t, std::vector<size_t>> by_component;  // indices into readings
-  for (size_t i = 0; i < readings.size(); ++i) by_component[readings[i].component].push_back(i);
+  std::map<size_t, std::vector<size_t>> by_job;  // indices into readings
+  for (size_t i = 0; i < readings.size(); ++i) by_job[readings[i].job].push_back(i);
 
   std::vector<double> difference(readings.size());
-  for (const auto& [component, indices] : by_component) {
+  for (const auto& [job, indices] : by_job) {
     std::vector<double> us;
-    for (const size_t i : indices) us.push_back(readings[i].reading.time.median_us / slow[i]);
+    for (const size_t i : indices) us.push_back(readings[i].reading.total.median_us / slow[i]);
     const double least = *std::min_element(us.begin(), us.end());  // whatever disturbs a run makes it longer
     for (size_t k = 0; k < indices.size(); ++k) difference[indices[k]] = us[k] / least - 1;
   }
@@ -55,28 +57,35 @@ std::vector<size_t> outliers(std::span<const PassReading> readings) {
   return odd;
 }
 
-std::vector<Sample> combine(std::span<const device::Component> components, std::span<const PassReading> readings) {
+std::vector<Sample> combine(std::span<const device::Job> jobs, std::span<const PassReading> readings) {
   const std::vector<double> slow = slowness(readings);
-  std::map<size_t, std::map<int, size_t>> passes;  // component -> pass -> index into readings
-  for (size_t i = 0; i < readings.size(); ++i) passes[readings[i].component][readings[i].pass] = i;
+  std::map<size_t, std::map<int, size_t>> passes;  // job -> pass -> index into readings
+  for (size_t i = 0; i < readings.size(); ++i) passes[readings[i].job][readings[i].pass] = i;
 
   std::vector<Sample> samples;
-  for (const auto& [component, of_pass] : passes) {
-    Sample sample{components[component], {}, {}};
-    std::vector<double> minima, means, spreads;
-    for (const auto& [pass, i] : of_pass) {
-      const device::Timing& time = readings[i].reading.time;
-      sample.pass_us.push_back(time.median_us / slow[i]);
-      minima.push_back(time.min_us / slow[i]);
-      means.push_back(time.mean_us / slow[i]);
-      spreads.push_back(time.rel_mad);
-      sample.time.runs += time.runs;
+  for (const auto& [job, of_pass] : passes) {
+    const std::vector<device::Component> components = device::components(jobs[job]);
+    for (size_t layer = 0; layer < components.size(); ++layer) {
+      Sample sample{components[layer], {}, {}};
+      std::vector<double> minima, means, spreads;
+      for (const auto& [pass, i] : of_pass) {
+        const std::vector<device::Timing>& layers = readings[i].reading.layers;
+        if (layers.size() != components.size())
+          core::fail("job {}: a reading has {} layers, the job {}: they do not belong together", job, layers.size(),
+                     components.size());
+        const device::Timing& time = layers[layer];
+        sample.pass_us.push_back(time.median_us / slow[i]);
+        minima.push_back(time.min_us / slow[i]);
+        means.push_back(time.mean_us / slow[i]);
+        spreads.push_back(time.rel_mad);
+        sample.time.runs += time.runs;
+      }
+      sample.time.median_us = median(sample.pass_us);
+      sample.time.min_us = *std::ranges::min_element(minima);
+      sample.time.mean_us = median(std::move(means));  // a pass that somebody disturbed does not pull the others along
+      sample.time.rel_mad = median(std::move(spreads));
+      if (sample.time.min_us > 0) samples.push_back(std::move(sample));
     }
-    sample.time.median_us = median(sample.pass_us);
-    sample.time.min_us = *std::min_element(minima.begin(), minima.end());
-    sample.time.mean_us = median(std::move(means));  // a pass that somebody disturbed does not pull the others along
-    sample.time.rel_mad = median(std::move(spreads));
-    samples.push_back(std::move(sample));
   }
   return samples;
 }

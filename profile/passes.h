@@ -10,9 +10,9 @@
 
 namespace fdi::profile {
 
-// One component in one pass.
+// One job in one pass.
 struct PassReading {
-  size_t component = 0;  // index into the campaign's components
+  size_t job = 0;  // index into the campaign's jobs
   int pass = 0;
   device::Reading reading;
 };
@@ -31,11 +31,13 @@ class Judge {
   std::deque<double> references_;  // the latest
 };
 
-// Indices of readings that are slower than another pass over their component by far more than passes usually differ.
+// Indices of readings that are slower than another pass over their job by far more than passes usually differ.
 std::vector<size_t> outliers(std::span<const PassReading> readings);
 
-// Divides the clock's drift out (each reading's reference against the median of all) and joins the passes of each
-// component; a component without a reading is left out. Of several readings of one pass the last counts.
-std::vector<Sample> combine(std::span<const device::Component> components, std::span<const PassReading> readings);
+// The samples of all jobs' components, in order: divides the clock's drift out (each reading's reference against the
+// median of all) and joins the passes of each job. Left out: jobs without a reading, components for which the engine
+// has nothing to do (0 us). Of several readings of one pass the last counts. Throws Error for a reading of another job:
+// one that has not as many layers.
+std::vector<Sample> combine(std::span<const device::Job> jobs, std::span<const PassReading> readings);
 
 }  // namespace fdi::profile

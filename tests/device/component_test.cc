@@ -76,22 +76,26 @@ TEST(Component, OwnBytesByHand) {
   const Component c = components(b.take()).front();
   EXPECT_EQ(own_bytes(c), 4 * (8 * 8 * 3 + 4 * 4 * 5 + 3 * 3 * 3 * 5 + 5));
   EXPECT_EQ(c.network_bytes, own_bytes(c));  // the layer is the network
-  EXPECT_EQ(job_of(c).touch_bytes, 0);
 }
 
-TEST(Component, ItsJobIsANetworkOfOneLayer) {
+TEST(Component, AJobOfSeveralIsANetworkOfOneLayerEach) {
   const std::vector<Component> all = components(nn::make_zoo("resnet20"));
-  for (const Component& c : all) {
-    const Job job = job_of(c);
-    EXPECT_EQ(job.network.layers, std::vector<nn::LayerSpec>({c.layer}));
-    EXPECT_EQ(job.network.input, c.in[0]);
-    EXPECT_EQ(job.touch_bytes, c.network_bytes - own_bytes(c));
-    EXPECT_FALSE(job.plain_ends);
-    EXPECT_EQ(nn::output_shapes(job.network).back(), nn::output_shape(c.layer, c.in));
+  const Job job = job_of(all);
+  ASSERT_EQ(job.networks.size(), all.size());
+  EXPECT_EQ(job.touch_bytes, 0);
+  EXPECT_FALSE(job.plain_ends);
+  const std::vector<Component> back = components(job);
+  ASSERT_EQ(back.size(), all.size());
+  int64_t bytes = 0;
+  for (size_t i = 0; i < all.size(); ++i) {
+    EXPECT_EQ(job.networks[i].layers, std::vector<nn::LayerSpec>({all[i].layer}));
+    EXPECT_EQ(job.networks[i].input, all[i].in[0]);
+    EXPECT_EQ(back[i].layer, all[i].layer);
+    EXPECT_EQ(back[i].in, all[i].in);
+    bytes += own_bytes(all[i]);
+    for (size_t k = 1; k < all[i].in.size(); ++k) bytes -= 4 * all[i].in[k].size();  // an add reads its input twice
   }
-  Component alone = all.front();
-  alone.network_bytes = 0;
-  EXPECT_EQ(job_of(alone).touch_bytes, 0);
+  for (const Component& c : back) EXPECT_EQ(c.network_bytes, bytes);
 }
 
 TEST(Component, AConcatOfSeveralWidthsIsTimedAsOneOfEqualWidths) {
@@ -102,16 +106,19 @@ TEST(Component, AConcatOfSeveralWidthsIsTimedAsOneOfEqualWidths) {
                                 {.units = units, .kernel = {1, 1}}));
   b.add_on(branches, Op::kConcat, "join", {.axis = 2});
   const std::vector<Component> all = components(b.take());
-  const Job job = job_of(find(all, "join"));
-  EXPECT_EQ(job.network.input, Shape({8, 8, 5}));  // 14 / 3 rounded
-  EXPECT_EQ(nn::output_shapes(job.network).back(), Shape({8, 8, 15}));
+  const Component join = find(all, "join");
+  const nn::NetworkSpec network = job_of(std::span(&join, 1)).networks[0];
+  EXPECT_EQ(network.input, Shape({8, 8, 5}));  // 14 / 3 rounded
+  EXPECT_EQ(nn::output_shapes(network).back(), Shape({8, 8, 15}));
 }
 
 TEST(Component, TheJobOfANetworkIsTheFusedNetwork) {
   const Job job = job_of(nn::make_zoo("resnet20"));
   EXPECT_TRUE(job.plain_ends);
   EXPECT_EQ(job.touch_bytes, 0);
-  EXPECT_EQ(job.network.layers.size(), components(nn::make_zoo("resnet20")).size());
+  ASSERT_EQ(job.networks.size(), 1U);
+  EXPECT_EQ(job.networks[0].layers.size(), components(nn::make_zoo("resnet20")).size());
+  EXPECT_EQ(components(job), components(nn::make_zoo("resnet20")));
 }
 
 TEST(Component, JsonRoundTrip) {
@@ -120,9 +127,9 @@ TEST(Component, JsonRoundTrip) {
     for (const Component& c : components(spec)) {
       const std::string text = component_to_json(c).dump();
       EXPECT_EQ(component_from_json(json::parse(text), "x"), c) << text;
-      const std::string job_text = job_to_json(job_of(c)).dump();
-      EXPECT_EQ(job_from_json(json::parse(job_text), "x"), job_of(c)) << job_text;
     }
+    const Job group = job_of(components(spec));
+    EXPECT_EQ(job_from_json(json::parse(job_to_json(group).dump()), "x"), group);
     EXPECT_EQ(job_from_json(json::parse(job_to_json(job_of(spec)).dump()), "x"), job_of(spec));
   }
 }
@@ -157,6 +164,9 @@ TEST(Component, JsonThatDoesNotFitIsRefused) {
   json job = job_to_json(job_of(nn::make_zoo("lenet")));
   job["plain_ends"] = 1;
   EXPECT_NE(message([&] { job_from_json(job, "x"); }).find("want true or false"), std::string::npos);
+  job["plain_ends"] = true;
+  job["networks"] = json::array();
+  EXPECT_NE(message([&] { job_from_json(job, "x"); }).find("no list of one or more"), std::string::npos);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/threads.h"
 #include "device/reference.h"
+#include "nn/builder.h"
 
 namespace fdi::device {
 namespace {
@@ -18,6 +19,7 @@ namespace {
 // Writes over its input in each run, and remembers what it saw.
 struct Seen {
   int runs = 0, spoilt_inputs = 0;
+  std::vector<std::string> order;  // of the layers that ran
   bool weights_finite = true, pinned = true, pinned_in_prepare = true;
 };
 
@@ -30,10 +32,12 @@ int processors_allowed() {
 
 class FakePrepared : public Prepared {
  public:
-  FakePrepared(Seen& seen, int64_t floats) : seen_(seen), input_(static_cast<size_t>(floats)) {}
+  FakePrepared(Seen& seen, const nn::NetworkSpec& spec)
+      : seen_(seen), spec_(spec), input_(static_cast<size_t>(spec.input.size())) {}
   std::span<float> input() override { return input_; }
   std::span<const float> output() override { return {}; }
-  void run() override {
+  // A layer of n units takes n microseconds, a flatten nothing.
+  void run(const AfterLayer* after) override {
     ++seen_.runs;
     seen_.pinned = seen_.pinned && processors_allowed() <= core::threads();
     for (const float v : input_)
@@ -41,14 +45,19 @@ class FakePrepared : public Prepared {
         ++seen_.spoilt_inputs;
         break;
       }
-    std::fill(input_.begin(), input_.end(), NAN);
-    const double start = steady_clock_us();
-    while (steady_clock_us() < start + 20) {
+    std::ranges::fill(input_, NAN);
+    for (size_t i = 0; i < spec_.layers.size(); ++i) {
+      const double start = steady_clock_us();
+      while (steady_clock_us() < start + spec_.layers[i].attr.units) {
+      }
+      seen_.order.push_back(spec_.layers[i].name);
+      if (after != nullptr) (*after)(static_cast<int>(i));
     }
   }
 
  private:
   Seen& seen_;
+  nn::NetworkSpec spec_;
   std::vector<float> input_;
 };
 
@@ -64,21 +73,29 @@ class FakeEngine : public Engine {
     for (const nn::Parameters::Entry& e : parameters.entries())
       if (e.name == "fc.weight") seen_.weights_finite = seen_.weights_finite && parameters.tensor(e).data[1] != 0;
     seen_.pinned_in_prepare = processors_allowed() < core::hardware_threads();
-    return std::make_unique<FakePrepared>(seen_, spec.input.size());
+    return std::make_unique<FakePrepared>(seen_, spec);
   }
 
  private:
   Seen& seen_;
 };
 
-Job one_layer() {
+Component fully_connected(const std::string& name, int units) {
   Component c;
   c.layer.op = nn::Op::kFc;
-  c.layer.name = "fc";
+  c.layer.name = name;
   c.layer.inputs = {nn::LayerSpec::kInput};
-  c.layer.attr.units = 16;
+  c.layer.attr.units = units;
   c.in = {nn::Shape{64}};
-  return job_of(c);
+  return c;
+}
+Job one_layer() {
+  const Component c = fully_connected("fc", 20);
+  return job_of(std::span(&c, 1));
+}
+Job two_layers_in_turn() {
+  const Component both[] = {fully_connected("fc", 20), fully_connected("second", 60)};
+  return job_of(both);
 }
 
 class TakeReading : public ::testing::Test {
@@ -88,34 +105,52 @@ class TakeReading : public ::testing::Test {
   FakeEngine engine{seen};
 };
 
-TEST_F(TakeReading, WarmRunsFollowEachOther) {
-  Job job = one_layer();
-  job.touch_bytes = 0;
-  const Reading r = take_reading(engine, job, {.min_runs = 5, .max_runs = 5, .min_interval_us = 100});
-  EXPECT_EQ(r.time.runs, 5);
-  EXPECT_GT(seen.runs, 5 * 2);                   // 20 us a run: several a reading
+TEST_F(TakeReading, OneNetworkRunsOnItsOwnInput) {
+  const Reading r = take_reading(engine, one_layer(), {.warm_up = 2, .min_runs = 5, .max_runs = 5});
+  EXPECT_EQ(r.total.runs, 5);
+  EXPECT_EQ(seen.runs, 2 + 5);
   EXPECT_EQ(seen.spoilt_inputs, seen.runs - 1);  // nobody writes the input anew
-  EXPECT_GE(r.time.min_us, 20);
+  EXPECT_GE(r.total.min_us, 20);
+  ASSERT_EQ(r.layers.size(), 1U);
+  EXPECT_EQ(r.layers[0].median_us, r.total.median_us);
   EXPECT_GT(r.reference_us, 0);
   EXPECT_GT(r.cpu_share, 0);
   EXPECT_LE(r.cpu_share, 1);
   EXPECT_TRUE(seen.weights_finite);
 }
 
-TEST_F(TakeReading, TouchedRunsAreSingleAndFindAFreshInput) {
-  Job job = one_layer();
-  job.touch_bytes = 1 << 20;
-  const Reading r = take_reading(engine, job, {.warm_up = 2, .min_runs = 7, .max_runs = 7, .min_interval_us = 1000});
-  EXPECT_EQ(r.time.runs, 7);
-  EXPECT_EQ(seen.runs, 2 + 1 + 7);   // warm-up, one to see how long it takes, one a reading
-  EXPECT_EQ(seen.spoilt_inputs, 2);  // of the warm-up
+TEST_F(TakeReading, SeveralNetworksTakeTurnsAndFindFreshInputs) {
+  const Reading r = take_reading(engine, two_layers_in_turn(), {.warm_up = 0, .min_runs = 3, .max_runs = 3});
+  EXPECT_EQ(seen.order, (std::vector<std::string>{"fc", "second", "fc", "second", "fc", "second"}));
+  EXPECT_EQ(seen.spoilt_inputs, 0);
+  ASSERT_EQ(r.layers.size(), 2U);
+  EXPECT_GE(r.layers[0].min_us, 20);
+  EXPECT_GE(r.layers[1].min_us, 60);
+  EXPECT_GE(r.total.min_us, 80);
+  EXPECT_EQ(r.layers[1].runs, 3);
 }
 
-TEST_F(TakeReading, ColdTouchesWhatTheDeviceHas) {
-  const Reading r =
-      take_reading(engine, with_caches(one_layer(), CacheMode::kCold), {.warm_up = 0, .min_runs = 2, .max_runs = 2});
-  EXPECT_EQ(r.time.runs, 2);
-  EXPECT_EQ(seen.spoilt_inputs, 0);
+TEST_F(TakeReading, LayersOfANetworkAreTimedWhereTheyRun) {
+  nn::SpecBuilder b("three", {8, 8, 1});
+  b.add(nn::Op::kConv2d, "conv", {.units = 30});
+  b.add(nn::Op::kFlatten, "flat");  // its time, none or little, is the layer's before
+  b.add(nn::Op::kFc, "fc", {.units = 90});
+  const Job job = job_of(b.take());
+  const Reading r = take_reading(engine, job, {.min_runs = 3, .max_runs = 3});
+  ASSERT_EQ(r.layers.size(), 2U);
+  EXPECT_EQ(r.layers.size(), components(job).size());
+  EXPECT_GE(r.layers[0].min_us, 30);
+  EXPECT_GE(r.layers[1].min_us, 90);
+  EXPECT_GE(r.total.min_us, 120);
+}
+
+TEST_F(TakeReading, TouchedMemoryIsNotTimed) {
+  Job job = one_layer();
+  job.touch_bytes = 1 << 20;
+  const Reading r = take_reading(engine, job, {.warm_up = 2, .min_runs = 7, .max_runs = 7});
+  EXPECT_EQ(r.total.runs, 7);
+  EXPECT_EQ(seen.runs, 2 + 7);
+  EXPECT_EQ(seen.spoilt_inputs, 0);  // written anew before each
 }
 
 TEST_F(TakeReading, ThreadsAreBoundWhileTimedAndFreeBeforeAndAfter) {
@@ -126,52 +161,64 @@ TEST_F(TakeReading, ThreadsAreBoundWhileTimedAndFreeBeforeAndAfter) {
   EXPECT_EQ(processors_allowed(), before);
 }
 
-TEST(CacheModes, NamesAndWhatTheyTouch) {
+TEST(CacheModes, NamesAndWhatTheyMakeOfAJob) {
   for (const CacheMode mode : {CacheMode::kWarm, CacheMode::kNetwork, CacheMode::kCold})
     EXPECT_EQ(cache_mode(cache_mode_name(mode)), mode);
   EXPECT_THROW(cache_mode("hot"), core::Error);
-  Job job = one_layer();
-  job.touch_bytes = 1000;
-  EXPECT_EQ(with_caches(job, CacheMode::kWarm).touch_bytes, 0);
-  EXPECT_EQ(with_caches(job, CacheMode::kNetwork).touch_bytes, 1000);
-  EXPECT_GT(with_caches(job, CacheMode::kCold).touch_bytes, int64_t{1} << 40);
+  const Job job = two_layers_in_turn();
+  EXPECT_EQ(with_caches(job, CacheMode::kNetwork), std::vector{job});
+  const std::vector<Job> warm = with_caches(job, CacheMode::kWarm), cold = with_caches(job, CacheMode::kCold);
+  ASSERT_EQ(warm.size(), 2U);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(warm[i].networks, std::vector{job.networks[i]});
+    EXPECT_EQ(warm[i].touch_bytes, 0);
+  }
+  ASSERT_EQ(cold.size(), 1U);
+  EXPECT_EQ(cold[0].networks, job.networks);
+  EXPECT_GT(cold[0].touch_bytes, int64_t{1} << 40);  // as much as the device's caches hold, which it knows best
 }
 
 TEST(Reference, TakesTime) { EXPECT_GT(time_reference_us(), 0); }
 
 TEST(ReadingJson, ComesBackAndRefusesWhatIsWrong) {
   Reading r;
-  r.time = {.min_us = 1.5, .median_us = 2, .mean_us = 2.25, .rel_mad = 0.125, .runs = 21};
+  r.total = {.min_us = 1.5, .median_us = 2, .mean_us = 2.25, .rel_mad = 0.125, .runs = 21};
+  r.layers = {{.min_us = 0.5, .median_us = 1, .mean_us = 1, .rel_mad = 0, .runs = 21}, r.total};
   r.reference_us = 61.5;
   r.cpu_share = 0.75;
   const nlohmann::json json = reading_to_json(r);
   const Reading back = reading_from_json(json, "here");
-  EXPECT_EQ(back.time.median_us, 2);
-  EXPECT_EQ(back.time.min_us, 1.5);
-  EXPECT_EQ(back.time.mean_us, 2.25);
-  EXPECT_EQ(back.time.rel_mad, 0.125);
-  EXPECT_EQ(back.time.runs, 21);
+  EXPECT_EQ(back.total.median_us, 2);
+  EXPECT_EQ(back.total.min_us, 1.5);
+  EXPECT_EQ(back.total.mean_us, 2.25);
+  EXPECT_EQ(back.total.rel_mad, 0.125);
+  EXPECT_EQ(back.total.runs, 21);
   EXPECT_EQ(back.reference_us, 61.5);
   EXPECT_EQ(back.cpu_share, 0.75);
-  for (const auto& [key, wrong] : std::vector<std::pair<std::string, nlohmann::json>>{{"median_us", -1},
-                                                                                      {"median_us", nullptr},
-                                                                                      {"min_us", 0},
-                                                                                      {"runs", 0},
-                                                                                      {"runs", 1.5},
-                                                                                      {"cpu_share", 2},
-                                                                                      {"reference_us", 0},
-                                                                                      {"mean_us", "fast"}}) {
+  ASSERT_EQ(back.layers.size(), 2U);
+  EXPECT_EQ(back.layers[0].min_us, 0.5);
+  EXPECT_EQ(back.layers[1].median_us, 2);
+  for (const auto& [path, wrong] : std::vector<std::pair<std::string, nlohmann::json>>{{"/total/median_us", -1},
+                                                                                       {"/total/median_us", nullptr},
+                                                                                       {"/total/min_us", 0},
+                                                                                       {"/total/runs", 0},
+                                                                                       {"/total/runs", 1.5},
+                                                                                       {"/layers/1/mean_us", "fast"},
+                                                                                       {"/layers/0", 3},
+                                                                                       {"/layers", {}},
+                                                                                       {"/cpu_share", 2},
+                                                                                       {"/reference_us", 0}}) {
     nlohmann::json damaged = json;
-    damaged[key] = wrong;
+    damaged[nlohmann::json::json_pointer(path)] = wrong;
     try {
       reading_from_json(damaged, "here");
-      ADD_FAILURE() << key << " = " << wrong << " was taken";
+      ADD_FAILURE() << path << " = " << wrong << " was taken";
     } catch (const core::Error& e) {
       EXPECT_EQ(std::string(e.what()).rfind("here: ", 0), 0U) << e.what();
     }
   }
   nlohmann::json missing = json;
-  missing.erase("runs");
+  missing["total"].erase("runs");
   EXPECT_THROW(reading_from_json(missing, "here"), core::Error);
 }
 

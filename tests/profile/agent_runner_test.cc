@@ -29,7 +29,7 @@ device::Job one_layer() {
   c.layer.inputs = {nn::LayerSpec::kInput};
   c.layer.attr.units = 4;
   c.in = {nn::Shape{8}};
-  return device::job_of(c);
+  return device::job_of(std::span(&c, 1));
 }
 
 class ScriptedAgent : public ::testing::Test {
@@ -55,7 +55,8 @@ class ScriptedAgent : public ::testing::Test {
                                   {"ops", {"fc"}},
                                   {"identity", device::identity_to_json(identity)}};
     device::Reading reading;
-    reading.time = {.min_us = 1, .median_us = 2, .mean_us = 3, .rel_mad = 0, .runs = 7};
+    reading.total = {.min_us = 1, .median_us = 2, .mean_us = 3, .rel_mad = 0, .runs = 7};
+    reading.layers = {reading.total};
     reading.reference_us = 60;
     std::ofstream(path("agent")) << "#!/bin/sh\necho >>'" << path("starts") << "'\nstarts=$(wc -l <'" << path("starts")
                                  << "')\nread line\necho '" << hello.dump()
@@ -93,13 +94,13 @@ TEST_F(ScriptedAgent, AnswersWhatItIsAsked) {
   EXPECT_FALSE(agent->identity().emulated);
   EXPECT_TRUE(agent->supports(nn::Op::kFc));
   EXPECT_FALSE(agent->supports(nn::Op::kConv2d));
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(agent->measure(one_layer(), {}).time.median_us, 2);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(agent->measure(one_layer(), {}).total.median_us, 2);
   EXPECT_EQ(starts(), 1);
 }
 
 TEST_F(ScriptedAgent, CarriageReturnsOfATerminalDoNotMatter) {
   const auto agent = runner(script("read line; reading 1 | sed 's/$/\\r/'; read line"));
-  EXPECT_EQ(agent->measure(one_layer(), {}).time.median_us, 2);
+  EXPECT_EQ(agent->measure(one_layer(), {}).total.median_us, 2);
 }
 
 TEST_F(ScriptedAgent, ThatDiesIsStartedAnewAndAskedAgain) {
@@ -108,7 +109,7 @@ TEST_F(ScriptedAgent, ThatDiesIsStartedAnewAndAskedAgain) {
       runner(script("if [ $starts = 1 ]; then read line; reading 1; read line; exit 3; fi\n"
                     "read line; case $line in *'\"id\":2'*) reading 2;; esac; read line"));
   agent->measure(one_layer(), {});
-  EXPECT_EQ(agent->measure(one_layer(), {}).time.runs, 7);
+  EXPECT_EQ(agent->measure(one_layer(), {}).total.runs, 7);
   EXPECT_EQ(starts(), 2);
 }
 
@@ -117,7 +118,7 @@ TEST_F(ScriptedAgent, ThatHangsIsStartedAnew) {
   AgentPatience patience = kImpatient;
   patience.measure_seconds = 0.3;
   AgentRunner agent("exec:" + command, {command}, {}, patience);
-  EXPECT_EQ(agent.measure(one_layer(), {}).time.runs, 7);
+  EXPECT_EQ(agent.measure(one_layer(), {}).total.runs, 7);
   EXPECT_EQ(starts(), 2);
 }
 
@@ -179,7 +180,7 @@ TEST_F(ScriptedAgent, SshAndAdbAreCalledWithTheRightWords) {
   }
   const std::string old_path = std::getenv("PATH");
   ::setenv("PATH", (dir_.string() + ":" + old_path).c_str(), 1);
-  EXPECT_EQ(make_runner("ssh:pi@board", {})->measure(one_layer(), {}).time.runs, 7);
+  EXPECT_EQ(make_runner("ssh:pi@board", {})->measure(one_layer(), {}).total.runs, 7);
   EXPECT_EQ(core::read_file(path("ssh.words")), "-T -o BatchMode=yes pi@board fastdeepiot-agent\n");
   make_runner("ssh:board:/opt/agent", {});
   EXPECT_EQ(core::read_file(path("ssh.words")), "-T -o BatchMode=yes board /opt/agent\n");
@@ -198,8 +199,8 @@ TEST(MakeRunner, LocalTimesInThisProcess) {
   EXPECT_EQ(runner->identity().isa, "scalar");
   EXPECT_TRUE(runner->supports(nn::Op::kConv2d));
   const device::Reading r = runner->measure(one_layer(), {.min_runs = 3, .max_runs = 3});
-  EXPECT_EQ(r.time.runs, 3);
-  EXPECT_GT(r.time.median_us, 0);
+  EXPECT_EQ(r.total.runs, 3);
+  EXPECT_GT(r.total.median_us, 0);
   EXPECT_THROW(make_runner("local", {.engine = "nobody"}), core::Error);
   EXPECT_THROW(make_runner("local", {.isa = "mmx"}), core::Error);
   make_runner("local", {});
@@ -209,8 +210,8 @@ TEST(RealAgent, TimesBehindACommand) {
   const auto runner = make_runner("exec:'" FDI_AGENT "'", {.engine = "native", .isa = "scalar", .threads = 1});
   EXPECT_EQ(runner->identity().isa, "scalar");
   const device::Reading r = runner->measure(one_layer(), {.min_runs = 3, .max_runs = 3});
-  EXPECT_EQ(r.time.runs, 3);
-  EXPECT_GT(r.time.median_us, 0);
+  EXPECT_EQ(r.total.runs, 3);
+  EXPECT_GT(r.total.median_us, 0);
   try {
     make_runner("exec:'" FDI_AGENT "'", {.isa = "mmx"});
     ADD_FAILURE() << "an instruction set that nobody has";

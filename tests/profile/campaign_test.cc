@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <set>
+#include <thread>
 
 #include "core/error.h"
 #include "core/rng.h"
@@ -12,13 +14,13 @@
 namespace fdi::profile {
 namespace {
 
-// Runs layer i in 100 + 10 i microseconds, times the clock's slowness at that moment.
+// Runs a layer of i units in 100 + 10 i microseconds, times the clock's slowness at that moment.
 class FakeDevice : public Runner {
  public:
   device::Identity identity() override { return {}; }
   bool supports(nn::Op) override { return true; }
   device::Reading measure(const device::Job& job, const device::MeasureOptions& options) override {
-    const int i = job.network.layers.front().attr.units;
+    const int i = job.networks.front().layers.front().attr.units;
     order.push_back(i);
     core::Rng rng(7, core::Stream::kTest, calls++);
     const double slow = slowness(calls) * (1 + 0.002 * rng.normal());  // 0.2% of noise
@@ -26,14 +28,15 @@ class FakeDevice : public Runner {
     const double us = true_us(i) * slow;
     r.reference_us = 60 * slowness(calls);
     if (burst(calls)) {
-      r.time = {.min_us = us, .median_us = us * 1.8, .mean_us = us * 2, .rel_mad = 0.3, .runs = 7};
+      r.total = {.min_us = us, .median_us = us * 1.8, .mean_us = us * 2, .rel_mad = 0.3, .runs = 7};
       r.cpu_share = 0.5;
     } else if (hidden_burst(calls)) {
-      r.time = {.min_us = us, .median_us = us * 1.4, .mean_us = us * 1.4, .rel_mad = 0.1, .runs = 7};
+      r.total = {.min_us = us, .median_us = us * 1.4, .mean_us = us * 1.4, .rel_mad = 0.1, .runs = 7};
     } else {
-      r.time = {.min_us = us * 0.99, .median_us = us, .mean_us = us * 1.01, .rel_mad = 0.002, .runs = options.min_runs};
+      r.total = {
+          .min_us = us * 0.99, .median_us = us, .mean_us = us * 1.01, .rel_mad = 0.002, .runs = options.min_runs};
     }
-    touched.insert(job.touch_bytes);
+    r.layers = {r.total};
     return r;
   }
   static double true_us(int i) { return 100 + 10 * i; }
@@ -43,11 +46,11 @@ class FakeDevice : public Runner {
   std::function<bool(int)> hidden_burst = [](int) { return false; };  // a neighbour whom only the times tell of
   int calls = 0;
   std::vector<int> order;
-  std::set<int64_t> touched;
 };
 
-std::vector<device::Component> layers(int n) {
-  std::vector<device::Component> list;
+// Jobs of one layer of 1, 2, ... units.
+std::vector<device::Job> layers(int n) {
+  std::vector<device::Job> list;
   for (int i = 1; i <= n; ++i) {
     device::Component c;
     c.layer.op = nn::Op::kFc;
@@ -55,7 +58,7 @@ std::vector<device::Component> layers(int n) {
     c.layer.inputs = {nn::LayerSpec::kInput};
     c.layer.attr.units = i;
     c.in = {nn::Shape{8}};
-    list.push_back(c);
+    list.push_back(device::job_of(std::span(&c, 1)));
   }
   return list;
 }
@@ -70,18 +73,21 @@ double worst_error(const std::vector<Sample>& samples) {
   return worst;
 }
 
-TEST(Campaign, EveryComponentInEveryPassInOrdersOfTheirOwn) {
+constexpr int kPasses = 3;  // which the counts below are made for
+
+TEST(Campaign, EveryJobInEveryPassInOrdersOfTheirOwn) {
   FakeDevice fake;
-  const auto components = layers(30);
+  const auto jobs = layers(30);
   int kept = 0;
   CampaignProgress last;
-  CampaignOptions options;
+  CampaignOptions options{.passes = kPasses};
   options.keep = [&](const PassReading&) { ++kept; };
   options.progress = [&](const CampaignProgress& p) { last = p; };
-  const CampaignResult result = run_campaign(fake, components, {}, options);
+  const CampaignResult result = run_campaign(fake, jobs, {}, options);
   EXPECT_EQ(kept, 90);
   EXPECT_EQ(result.readings.size(), 90U);
   EXPECT_EQ(result.remeasured, 0);
+  EXPECT_EQ(result.passes, kPasses);
   EXPECT_EQ(last.done, 90);
   EXPECT_EQ(last.total, 90);
   EXPECT_EQ(last.seconds_left, 0);
@@ -93,7 +99,7 @@ TEST(Campaign, EveryComponentInEveryPassInOrdersOfTheirOwn) {
     const std::vector<int> order = pass(p);
     EXPECT_EQ(std::set(order.begin(), order.end()).size(), 30U);
   }
-  const std::vector<Sample> samples = combine(components, result.readings);
+  const std::vector<Sample> samples = combine(jobs, result.readings);
   ASSERT_EQ(samples.size(), 30U);
   EXPECT_EQ(samples[4].component.layer.attr.units, 5);
   EXPECT_EQ(samples[4].pass_us.size(), 3U);
@@ -101,21 +107,21 @@ TEST(Campaign, EveryComponentInEveryPassInOrdersOfTheirOwn) {
   EXPECT_LT(worst_error(samples), kNoise);
 
   FakeDevice same;
-  run_campaign(same, components, {}, {.seed = 1});
+  run_campaign(same, jobs, {}, {.passes = kPasses, .seed = 1});
   EXPECT_EQ(same.order, fake.order);
   FakeDevice other;
-  run_campaign(other, components, {}, {.seed = 2});
+  run_campaign(other, jobs, {}, {.passes = kPasses, .seed = 2});
   EXPECT_NE(other.order, fake.order);
 }
 
 TEST(Campaign, ADriftingClockIsDividedOut) {
   FakeDevice fake;
   fake.slowness = [](int call) { return 1 + 0.1 * call / 300; };  // 10% slower at the end
-  const auto components = layers(100);
-  const CampaignResult result = run_campaign(fake, components, {}, {});
+  const auto jobs = layers(100);
+  const CampaignResult result = run_campaign(fake, jobs, {}, {.passes = kPasses});
   EXPECT_EQ(result.remeasured, 0);  // a drift is no disturbance
   // Times are those of the usual clock, 5% slow here: all by the same factor.
-  std::vector<Sample> samples = combine(components, result.readings);
+  std::vector<Sample> samples = combine(jobs, result.readings);
   for (Sample& s : samples) s.time.median_us /= 1.05;
   EXPECT_LT(worst_error(samples), kNoise);
 }
@@ -123,26 +129,26 @@ TEST(Campaign, ADriftingClockIsDividedOut) {
 TEST(Campaign, DisturbedReadingsAreTakenAgain) {
   FakeDevice fake;
   fake.burst = [](int call) { return call % 50 < 5; };
-  const auto components = layers(60);
+  const auto jobs = layers(60);
   std::vector<PassReading> kept;
-  CampaignOptions options;
+  CampaignOptions options{.passes = kPasses};
   options.keep = [&](const PassReading& r) { kept.push_back(r); };
-  const CampaignResult result = run_campaign(fake, components, {}, options);
+  const CampaignResult result = run_campaign(fake, jobs, {}, options);
   EXPECT_GE(result.remeasured, 15);
   EXPECT_EQ(fake.calls, 180 + result.remeasured);
   EXPECT_EQ(result.cpu_share, 1);
   for (const PassReading& r : result.readings) EXPECT_EQ(r.reading.cpu_share, 1);
-  EXPECT_LT(worst_error(combine(components, result.readings)), kNoise);
-  EXPECT_LT(worst_error(combine(components, kept)), kNoise);  // what was stored says the same
+  EXPECT_LT(worst_error(combine(jobs, result.readings)), kNoise);
+  EXPECT_LT(worst_error(combine(jobs, kept)), kNoise);  // what was stored says the same
 }
 
 TEST(Campaign, PassesThatDisagreeAreTakenAgain) {
   FakeDevice fake;
   fake.hidden_burst = [](int call) { return call % 20 == 0 && call <= 180; };
-  const auto components = layers(60);
-  const CampaignResult result = run_campaign(fake, components, {}, {});
+  const auto jobs = layers(60);
+  const CampaignResult result = run_campaign(fake, jobs, {}, {.passes = kPasses});
   EXPECT_GE(result.remeasured, 9);
-  const std::vector<Sample> samples = combine(components, result.readings);
+  const std::vector<Sample> samples = combine(jobs, result.readings);
   EXPECT_LT(worst_error(samples), kNoise);
   for (const Sample& s : samples)
     for (const double us : s.pass_us) EXPECT_NEAR(us / FakeDevice::true_us(s.component.layer.attr.units), 1, kNoise);
@@ -151,8 +157,8 @@ TEST(Campaign, PassesThatDisagreeAreTakenAgain) {
 TEST(Campaign, AMachineThatIsAlwaysBusyStillEnds) {
   FakeDevice fake;
   fake.burst = [](int) { return true; };
-  const auto components = layers(100);
-  const CampaignResult result = run_campaign(fake, components, {}, {});
+  const auto jobs = layers(100);
+  const CampaignResult result = run_campaign(fake, jobs, {}, {.passes = kPasses});
   EXPECT_EQ(result.readings.size(), 300U);
   EXPECT_EQ(result.cpu_share, 0.5);  // which the caller warns about
   EXPECT_LT(fake.calls, 2 * 300 + 100);
@@ -160,67 +166,89 @@ TEST(Campaign, AMachineThatIsAlwaysBusyStillEnds) {
 
 TEST(Campaign, GoesOnWhereItWasInterrupted) {
   FakeDevice whole, first, second;
-  const auto components = layers(20);
+  const auto jobs = layers(20);
   std::vector<PassReading> stored;
   struct Killed {};
-  CampaignOptions options;
+  CampaignOptions options{.passes = kPasses};
   options.keep = [&](const PassReading& r) {
     stored.push_back(r);
     if (stored.size() == 33) throw Killed();
   };
-  EXPECT_THROW(run_campaign(first, components, {}, options), Killed);
+  EXPECT_THROW(run_campaign(first, jobs, {}, options), Killed);
   ASSERT_EQ(stored.size(), 33U);
-  const CampaignResult result = run_campaign(second, components, stored, {});
+  const CampaignResult result = run_campaign(second, jobs, stored, {.passes = kPasses});
   EXPECT_EQ(second.calls, 60 - 33);
-  run_campaign(whole, components, {}, {});
+  run_campaign(whole, jobs, {}, {.passes = kPasses});
   std::vector<int> joined = first.order;
   joined.insert(joined.end(), second.order.begin(), second.order.end());
   EXPECT_EQ(joined, whole.order);
   EXPECT_EQ(result.readings.size(), 60U);
 }
 
-TEST(Campaign, ATimeBudgetEndsItBetweenReadings) {
-  FakeDevice fake;
-  const CampaignResult result = run_campaign(fake, layers(20), {}, {.minutes = 1e-12});
-  EXPECT_TRUE(result.out_of_time);
-  EXPECT_TRUE(result.readings.empty());
-}
-
-TEST(Campaign, CachesAreAsAskedFor) {
-  FakeDevice fake;
-  auto components = layers(2);
-  for (device::Component& c : components) c.network_bytes = 1 << 20;
-  run_campaign(fake, components, {}, {.cache = device::CacheMode::kWarm});
-  EXPECT_EQ(fake.touched, (std::set<int64_t>{0}));
-  fake.touched.clear();
-  run_campaign(fake, components, {}, {.cache = device::CacheMode::kNetwork});
-  for (const int64_t bytes : fake.touched) {
-    EXPECT_GT(bytes, 1 << 19);
-    EXPECT_LE(bytes, 1 << 20);
+// Takes 20 ms a reading of 20 rounds, fewer of fewer.
+class SlowDevice : public FakeDevice {
+ public:
+  device::Reading measure(const device::Job& job, const device::MeasureOptions& options) override {
+    rounds.push_back(options.max_runs);
+    std::this_thread::sleep_for(std::chrono::milliseconds(options.max_runs));
+    return FakeDevice::measure(job, options);
   }
-  fake.touched.clear();
-  run_campaign(fake, components, {}, {.cache = device::CacheMode::kCold});
-  EXPECT_GT(*fake.touched.begin(), int64_t{1} << 40);  // all that the device has, which it knows best
+  std::vector<int> rounds;
+};
+
+TEST(Campaign, ATimeBudgetEndsItAfterWholePasses) {
+  SlowDevice fake;
+  const CampaignResult result = run_campaign(fake, layers(5), {}, {.passes = 50, .minutes = 1.0 / 60});
+  EXPECT_GE(result.passes, 4);
+  EXPECT_LT(result.passes, 50);
+  EXPECT_EQ(result.readings.size(), 5U * static_cast<size_t>(result.passes));
 }
 
-PassReading reading(size_t component, int pass, double us, double reference_us) {
-  PassReading r{component, pass, {}};
-  r.reading.time = {.min_us = us, .median_us = us, .mean_us = us, .rel_mad = 0.01, .runs = 7};
+TEST(Campaign, APassThatIsTooLongLeavesFewerRoundsToTheOthers) {
+  SlowDevice fake;
+  const CampaignResult result = run_campaign(fake, layers(10), {}, {.passes = 15, .minutes = 0.25 / 60});
+  EXPECT_EQ(fake.rounds.front(), 20);
+  EXPECT_LT(fake.rounds.back(), 10);
+  EXPECT_GE(fake.rounds.back(), CampaignOptions{}.measure.min_runs);
+  EXPECT_GE(result.passes, 2);
+  EXPECT_EQ(result.readings.size(), 10U * static_cast<size_t>(result.passes));
+}
+
+PassReading reading(size_t job, int pass, double us, double reference_us) {
+  PassReading r{job, pass, {}};
+  r.reading.total = {.min_us = us, .median_us = us, .mean_us = us, .rel_mad = 0.01, .runs = 7};
+  r.reading.layers = {r.reading.total};
   r.reading.reference_us = reference_us;
   return r;
 }
 
 TEST(Combine, ByHand) {
-  const auto components = layers(3);
+  const auto jobs = layers(3);
   // References 50, 60, 66, 60, 60: median 60.
   const PassReading readings[] = {reading(0, 0, 100, 50), reading(0, 1, 120, 60), reading(0, 2, 132, 66),
                                   reading(2, 0, 30, 60), reading(2, 0, 40, 60)};
-  const std::vector<Sample> samples = combine(components, readings);
-  ASSERT_EQ(samples.size(), 2U);  // the second component was never measured
+  const std::vector<Sample> samples = combine(jobs, readings);
+  ASSERT_EQ(samples.size(), 2U);  // the second job was never measured
   for (const double us : samples[0].pass_us) EXPECT_DOUBLE_EQ(us, 120);
   EXPECT_EQ(samples[0].time.runs, 21);
-  EXPECT_EQ(samples[1].component, components[2]);
+  EXPECT_EQ(samples[1].component, device::components(jobs[2])[0]);
   EXPECT_EQ(samples[1].pass_us, std::vector<double>{40});  // the later reading of a pass counts
+}
+
+TEST(Combine, EveryLayerOfAJobIsASample) {
+  std::vector<device::Component> both = device::components(layers(2)[0]);
+  both.push_back(device::components(layers(2)[1])[0]);
+  const std::vector<device::Job> jobs{device::job_of(both)};
+  PassReading r = reading(0, 0, 30, 60);
+  EXPECT_THROW(combine(jobs, std::span(&r, 1)), core::Error);  // one layer of two
+  r.reading.layers.push_back({.min_us = 4, .median_us = 5, .mean_us = 6, .rel_mad = 0, .runs = 3});
+  const std::vector<Sample> samples = combine(jobs, std::span(&r, 1));
+  ASSERT_EQ(samples.size(), 2U);
+  EXPECT_EQ(samples[0].time.median_us, 30);
+  EXPECT_EQ(samples[1].time.median_us, 5);
+  EXPECT_EQ(samples[1].component.layer.attr.units, 2);
+  r.reading.layers[0] = {};  // nothing to do for this engine
+  EXPECT_EQ(combine(jobs, std::span(&r, 1)).size(), 1U);
 }
 
 TEST(Combine, NothingGivesNothing) { EXPECT_TRUE(combine({}, {}).empty()); }
@@ -246,8 +274,8 @@ TEST(Judge, LooksAtTheProcessorAndAtTheClock) {
 
 TEST(Outliers, TheOnePassThatIsFarOff) {
   std::vector<PassReading> readings;
-  for (size_t component = 0; component < 10; ++component)
-    for (int pass = 0; pass < 3; ++pass) readings.push_back(reading(component, pass, 100 + pass, 60));
+  for (size_t job = 0; job < 10; ++job)
+    for (int pass = 0; pass < 3; ++pass) readings.push_back(reading(job, pass, 100 + pass, 60));
   EXPECT_TRUE(outliers(readings).empty());
   readings[13] = reading(4, 1, 120, 60);
   EXPECT_EQ(outliers(readings), std::vector<size_t>{13});
