@@ -24,8 +24,8 @@ struct DbFlags {
 };
 
 std::string run_line(const Store::Run& run) {
-  return fmt::format("run {}: {} components, {} readings, cache {}, seed {}, begun {}, {}", run.id, run.components,
-                     run.readings, run.request.value("cache", "?"), run.request.value("seed", 0), run.started,
+  return fmt::format("run {}: {} jobs, {} readings, cache {}, seed {}, begun {}, {}", run.id, run.jobs, run.readings,
+                     run.request.value("cache", "?"), run.request.value("seed", 0), run.started,
                      run.finished.empty() ? "not finished" : "finished " + run.finished);
 }
 
@@ -33,7 +33,7 @@ nlohmann::json device_json(Store& store, const Store::Device& d) {
   nlohmann::json runs = nlohmann::json::array(), models = nlohmann::json::array();
   for (const Store::Run& r : store.runs(d.id))
     runs.push_back({{"id", r.id},
-                    {"components", r.components},
+                    {"jobs", r.jobs},
                     {"readings", r.readings},
                     {"started", r.started},
                     {"finished", r.finished},
@@ -75,7 +75,8 @@ void show(const DbFlags& flags) {
   for (const Store::Run& run : store.runs(d.id)) {
     text += "  " + run_line(run) + "\n";
     std::map<std::string, int> ops;
-    for (const device::Component& c : store.components(run.id)) ++ops[std::string(nn::op_name(c.layer.op))];
+    for (const device::Job& job : store.jobs(run.id))
+      for (const device::Component& c : device::components(job)) ++ops[std::string(nn::op_name(c.layer.op))];
     for (const auto& [op, n] : ops) text += fmt::format("    {} {}\n", n, op);
   }
   const std::vector<Store::Model> models = store.models(d.id);

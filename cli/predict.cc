@@ -15,6 +15,7 @@
 #include "core/file.h"
 #include "core/progress.h"
 #include "nn/model_file.h"
+#include "profile/campaign.h"
 
 namespace fdi::cli {
 namespace {
@@ -66,17 +67,25 @@ struct Measured {
   std::vector<double> layer_us;
 };
 
+// The whole network, each layer where it runs, as a profile measures.
 Measured measure(profile::Runner& runner, const nn::NetworkSpec& spec) {
-  Measured out;
+  const std::vector<device::Job> jobs{device::job_of(spec)};
   core::Progress progress;
-  const device::MeasureOptions options{.max_seconds = 1};
-  const std::vector<device::Component> components = device::components(spec);
-  for (const device::Component& c : components) {
-    progress.update(fmt::format("measuring {} of {} layers", out.layer_us.size() + 1, components.size()));
-    const device::Job job = device::with_caches(device::job_of(c), device::CacheMode::kNetwork);
-    out.layer_us.push_back(runner.measure(job, options).time.median_us);
+  profile::CampaignOptions options;
+  options.progress = [&](const profile::CampaignProgress& p) {
+    progress.update(fmt::format("measuring the network: {} of {} passes", p.done, p.total));
+  };
+  const profile::CampaignResult result = profile::run_campaign(runner, jobs, {}, options);
+  Measured out;
+  std::vector<double> totals;
+  for (const profile::PassReading& r : result.readings) totals.push_back(r.reading.total.median_us);
+  out.total_us = device::median(std::move(totals));
+  const size_t layers = result.readings.front().reading.layers.size();
+  for (size_t i = 0; i < layers; ++i) {
+    std::vector<double> passes;
+    for (const profile::PassReading& r : result.readings) passes.push_back(r.reading.layers[i].median_us);
+    out.layer_us.push_back(device::median(std::move(passes)));
   }
-  out.total_us = runner.measure(device::job_of(spec), options).time.median_us;
   return out;
 }
 

@@ -27,8 +27,8 @@ struct ProfileFlags {
   ProfilingOptions profiling;
   std::vector<std::string> ops, networks;
   std::string scope, cache = "network", csv;
-  int samples = 1300, passes = 3;
-  double minutes = 0, max_mflop = 0, target_mape = 0;
+  int samples = 1300, passes = 15;
+  double minutes = 15, max_mflop = 0, target_mape = 0;
   bool adaptive = false;
 };
 
@@ -53,30 +53,42 @@ profile::SamplingScope read_scope(const ProfileFlags& flags, profile::Runner& ru
   return scope;
 }
 
-// The run's components; drawn and stored where it is new.
-std::vector<device::Component> components_of(Store& store, const Store::Run& run, const profile::SamplingScope& scope,
-                                             const ProfileFlags& flags) {
-  std::vector<device::Component> components = store.components(run.id);
-  if (!components.empty()) return components;
+std::vector<device::Job> with_caches(const std::vector<device::Job>& jobs, const std::string& mode) {
+  std::vector<device::Job> out;
+  for (const device::Job& job : jobs)
+    for (device::Job& made : device::with_caches(job, device::cache_mode(mode))) out.push_back(std::move(made));
+  return out;
+}
+
+// The run's jobs; drawn and stored where it is new.
+std::vector<device::Job> jobs_of(Store& store, const Store::Run& run, const profile::SamplingScope& scope,
+                                 const ProfileFlags& flags) {
+  std::vector<device::Job> jobs = store.jobs(run.id);
+  if (!jobs.empty()) return jobs;
   profile::Sampler sampler(scope, flags.profiling.common.seed);
-  components = sampler.draw(flags.samples);
-  if (components.empty()) core::fail("--max-mflop {}: leaves nothing of the scope", scope.max_mflop);
+  jobs = sampler.draw_jobs(flags.samples);
+  if (jobs.empty()) core::fail("--max-mflop {}: leaves nothing of the scope", scope.max_mflop);
   if (sampler.too_large() > 0)
     fmt::print(stderr, "left out: {:.1f}% of the draws, larger than {} MFLOP (--max-mflop)\n",
                100.0 * static_cast<double>(sampler.too_large()) / static_cast<double>(sampler.drawn()),
                scope.max_mflop);
-  if (static_cast<int>(components.size()) < flags.samples)
-    fmt::print(stderr, "the scope holds only {} different components\n", components.size());
-  store.add_components(run.id, components);
-  return components;
+  jobs = with_caches(jobs, flags.cache);
+  store.add_jobs(run.id, jobs);
+  return jobs;
 }
 
-std::string counts_of(const std::vector<device::Component>& components) {
+// "1300 components (845 conv2d, 130 fc, 325 max_pool)"
+std::string counts_of(const std::vector<device::Job>& jobs) {
   std::map<nn::Op, int> counts;
-  for (const device::Component& c : components) ++counts[c.layer.op];
+  int total = 0;
+  for (const device::Job& job : jobs)
+    for (const device::Component& c : device::components(job)) {
+      ++counts[c.layer.op];
+      ++total;
+    }
   std::string text;
   for (const auto& [op, n] : counts) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", n, nn::op_name(op));
-  return text;
+  return fmt::format("{} components ({})", total, text);
 }
 
 // Several campaigns, one per round, each over the components that the last one's errors asked for. What an earlier,
@@ -85,43 +97,44 @@ profile::CampaignResult adaptive_campaign(profile::Runner& runner, Store& store,
                                           const profile::SamplingScope& scope, const ProfileFlags& flags,
                                           const profile::CampaignOptions& options) {
   const CommonOptions& common = flags.profiling.common;
-  profile::CampaignResult all;
+  profile::CampaignResult all{.passes = flags.passes};
   profile::Sampler sampler(scope, common.seed);
-  std::vector<device::Component> chosen = store.components(run.id);
+  std::vector<device::Job> chosen = store.jobs(run.id);
   const std::vector<profile::PassReading> stored = store.readings(run.id);
-  size_t used = 0;
+  size_t used = 0;  // jobs
   const auto measure = [&](std::span<const device::Component> asked) {
+    if (flags.minutes > 0 && all.minutes >= flags.minutes) return std::vector<profile::Sample>();  // the end
+    const std::vector<device::Job> jobs =
+        with_caches(profile::in_turn({asked.begin(), asked.end()}, common.seed + used), flags.cache);
     if (chosen.size() == used) {
-      chosen.insert(chosen.end(), asked.begin(), asked.end());
-      store.add_components(run.id, asked);
+      chosen.insert(chosen.end(), jobs.begin(), jobs.end());
+      store.add_jobs(run.id, jobs);
     }
-    const size_t first = used, count = std::min(asked.size(), chosen.size() - used);
-    used += count;
-    const std::span<const device::Component> batch(chosen.data() + first, count);
+    const size_t first = used;
+    used = std::min(chosen.size(), used + jobs.size());
+    const std::span<const device::Job> batch(chosen.data() + first, used - first);
     std::vector<profile::PassReading> there;
     for (profile::PassReading r : stored)
-      if (r.component >= first && r.component < used) {
-        r.component -= first;
+      if (r.job >= first && r.job < used) {
+        r.job -= first;
         there.push_back(r);
       }
     profile::CampaignOptions part = options;
-    if (flags.minutes > 0) part.minutes = std::max(1e-9, flags.minutes - all.minutes);
+    if (flags.minutes > 0) part.minutes = flags.minutes - all.minutes;
     part.keep = [&](profile::PassReading r) {
-      r.component += first;
+      r.job += first;
       options.keep(r);
     };
     const profile::CampaignResult result = profile::run_campaign(runner, batch, there, part);
     for (profile::PassReading r : result.readings) {
-      r.component += first;
+      r.job += first;
       all.readings.push_back(r);
     }
     all.minutes += result.minutes;
     all.remeasured += result.remeasured;
     all.cpu_share = std::min(all.cpu_share, result.cpu_share);
-    all.out_of_time = result.out_of_time;
-    std::vector<profile::Sample> samples = profile::combine(batch, result.readings);
-    if (result.out_of_time) samples.resize(std::min(samples.size(), count - 1));  // fewer than asked for: the end
-    return samples;
+    all.passes = std::min(all.passes, result.passes);
+    return profile::combine(batch, result.readings);
   };
   profile::AdaptiveOptions adaptive;
   adaptive.samples = flags.samples;
@@ -147,7 +160,7 @@ void profile_device(const ProfileFlags& flags) {
   if (!flags.csv.empty()) check_writable(flags.csv);
   const CommonOptions& common = flags.profiling.common;
   profile::CampaignOptions options;
-  options.cache = device::cache_mode(flags.cache);
+  device::cache_mode(flags.cache);  // an unknown name is refused before anything is done
 
   const std::unique_ptr<profile::Runner> runner = make_runner(flags.profiling);
   const device::Identity identity = runner->identity();
@@ -159,19 +172,19 @@ void profile_device(const ProfileFlags& flags) {
                             {"cache", flags.cache}};
   if (flags.adaptive) request["adaptive"] = true;
   const Store::Run run = store.open_run(identity, request);
-  std::vector<device::Component> components;
-  if (!flags.adaptive) components = components_of(store, run, scope, flags);
+  std::vector<device::Job> jobs;
+  if (!flags.adaptive) jobs = jobs_of(store, run, scope, flags);
   const std::vector<profile::PassReading> there = store.readings(run.id);
 
   print(common,
         fmt::format("{}\n{}, {} passes; run {} in {}\n", device::key(identity),
                     flags.adaptive ? fmt::format("up to {} components, chosen where the model errs", flags.samples)
-                                   : fmt::format("{} components ({})", components.size(), counts_of(components)),
+                                   : counts_of(jobs),
                     flags.passes, run.id, store_path(flags.profiling)));
   if (identity.emulated) fmt::print(stderr, "this device is emulated: its times mean nothing\n");
   if (const std::string warning = device::clock_warning(identity); !warning.empty())
     fmt::print(stderr, "{}\n", warning);
-  const bool complete = !run.finished.empty() && run.readings >= int64_t{run.components} * flags.passes;
+  const bool complete = !run.finished.empty() && run.readings >= int64_t{run.jobs} * flags.passes;
   if (complete)
     fmt::print(stderr,
                "this run is complete; to measure anew give another --seed, or `fastdeepiot db remove --run {}`\n",
@@ -190,18 +203,18 @@ void profile_device(const ProfileFlags& flags) {
   };
   profile::CampaignResult result;
   if (complete)
-    result.readings = there;
+    result = {.readings = there, .passes = flags.passes};
   else if (flags.adaptive)
     result = adaptive_campaign(*runner, store, run, scope, flags, options);
   else
-    result = profile::run_campaign(*runner, components, there, options);
-  if (flags.adaptive) components = store.components(run.id);
-  if (!result.out_of_time) store.finish_run(run.id);
+    result = profile::run_campaign(*runner, jobs, there, options);
+  if (flags.adaptive) jobs = store.jobs(run.id);
+  store.finish_run(run.id);
 
-  const std::vector<profile::Sample> samples = profile::combine(components, result.readings);
-  progress.finish(fmt::format("{} samples in {:.1f} min, {} readings re-measured{}", samples.size(), result.minutes,
-                              result.remeasured,
-                              result.out_of_time ? "; the time is up: the same command goes on" : ""));
+  const std::vector<profile::Sample> samples = profile::combine(jobs, result.readings);
+  progress.finish(fmt::format("{} samples in {:.1f} min, {} passes, {} readings re-measured{}", samples.size(),
+                              result.minutes, result.passes, result.remeasured,
+                              result.passes < flags.passes ? "; the time was up before all passes were made" : ""));
   if (result.cpu_share < 0.9)
     fmt::print(stderr, "the machine was busy: half of the readings had less than {:.0f}% of a processor\n",
                100 * result.cpu_share);
@@ -211,7 +224,7 @@ void profile_device(const ProfileFlags& flags) {
                         {"remeasured", result.remeasured},
                         {"device", device::key(identity)},
                         {"run", run.id},
-                        {"complete", !result.out_of_time}});
+                        {"passes", result.passes}});
 }
 
 }  // namespace
@@ -234,7 +247,9 @@ void add_profile(CLI::App& app) {
   command->add_option("--passes", flags->passes, "Times that each is measured, in shuffled order")
       ->type_name("N")
       ->capture_default_str();
-  command->add_option("--minutes", flags->minutes, "Stop after so long; the same command goes on later")
+  command
+      ->add_option("--minutes", flags->minutes,
+                   "Make fewer passes, at least two, where all would take longer; 0: no limit")
       ->type_name("X");
   command
       ->add_option(

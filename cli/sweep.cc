@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <tuple>
 
 #include "cli/commands.h"
@@ -13,9 +14,11 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/progress.h"
+#include "core/rng.h"
 #include "nn/layer.h"
 #include "profile/campaign.h"
 #include "profile/plot.h"
+#include "profile/sampler.h"
 #include "profile/sampling_scope.h"
 
 namespace fdi::cli {
@@ -48,10 +51,10 @@ struct Vary {
 
 struct SweepFlags {
   ProfilingOptions profiling;
-  std::string op = "conv2d", padding = "same", cache = "warm", in = "24x24", kernel = "3x3", svg, csv;
+  std::string op = "conv2d", padding = "same", cache = "network", in = "24x24", kernel = "3x3", svg, csv;
   std::vector<std::string> vary;
   Layer layer;
-  int passes = 3;
+  int passes = 15;
   bool table1 = false;
 };
 
@@ -185,13 +188,23 @@ void sweep(SweepFlags& flags) {
   profile::CampaignOptions options;
   options.passes = flags.passes;
   options.seed = flags.profiling.common.seed;
-  options.cache = device::cache_mode(flags.cache);
   options.progress = [&](const profile::CampaignProgress& p) {
     progress.update(fmt::format("{}/{} readings, {} left", p.done, p.total, core::format_duration(p.seconds_left)));
   };
-  const profile::CampaignResult result = profile::run_campaign(*runner, components, {}, options);
-  const std::vector<profile::Sample> samples = profile::combine(components, result.readings);
-  CHECK(samples.size() == layers.size());
+  // Neighbours in the sweep are no neighbours in time.
+  std::vector<size_t> order(components.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  core::Rng(options.seed, core::Stream::kSampler).shuffle(order.begin(), order.end());
+  std::vector<device::Component> shuffled;
+  for (const size_t i : order) shuffled.push_back(components[i]);
+  std::vector<device::Job> jobs;
+  for (const device::Job& group : profile::groups(shuffled))
+    for (device::Job& job : device::with_caches(group, device::cache_mode(flags.cache))) jobs.push_back(std::move(job));
+  const profile::CampaignResult result = profile::run_campaign(*runner, jobs, {}, options);
+  const std::vector<profile::Sample> measured = profile::combine(jobs, result.readings);
+  CHECK(measured.size() == layers.size());
+  std::vector<profile::Sample> samples(measured.size());
+  for (size_t i = 0; i < order.size(); ++i) samples[order[i]] = measured[i];
 
   const CommonOptions& common = flags.profiling.common;
   const device::Identity identity = runner->identity();
@@ -258,7 +271,7 @@ void add_sweep(CLI::App& app) {
       ->capture_default_str();
   command
       ->add_option("--cache", flags->cache,
-                   "What lies in the caches when the layer begins: warm (itself) or cold (nothing)")
+                   "What the layer finds: network (other layers ran before it), warm (only itself) or cold caches")
       ->capture_default_str();
   command->add_option("--svg", flags->svg, "Draw it (gnuplot); the data and the script stay beside it")
       ->type_name("FILE");

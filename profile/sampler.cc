@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "core/check.h"
 #include "core/error.h"
@@ -17,6 +18,7 @@ namespace {
 using core::Rng;
 using core::Stream;
 using device::Component;
+using device::Job;
 using nn::Op;
 
 constexpr int kEnoughForModel = 40;  // of an op: 30 to fit two leaves, 10 to test them
@@ -89,7 +91,12 @@ std::vector<Component> Sampler::draw(Op op, int count) {
   for (int fruitless = 0; static_cast<int>(out.size()) < count && fruitless < kFruitless;) {
     if (queue.empty()) {
       ++fruitless;
-      scope_.networks.empty() ? offer(single(op)) : draw_network();
+      if (scope_.networks.empty()) {
+        offer(single(op));
+      } else {
+        for (Component& c : device::components(draw_network()))
+          if (std::ranges::find(ops_, c.layer.op) != ops_.end()) offer(anonymous(std::move(c)));
+      }
       continue;
     }
     fruitless = 0;
@@ -132,18 +139,36 @@ Component Sampler::single(Op op) {
     c.in = {{step, draw_from(rng, scope_.rnn_dim)}};
     c.layer.attr.units = draw_from(rng, scope_.rnn_dim);
   }
-  c = anonymous(std::move(c));
-  const auto own = static_cast<double>(device::own_bytes(c)), most = static_cast<double>(scope_.max_network_bytes);
-  c.network_bytes = static_cast<int64_t>(own * std::pow(std::max(1.0, most / own), double{rng.uniform()}));
-  return c;
+  return anonymous(std::move(c));
 }
 
-void Sampler::draw_network() {
+nn::NetworkSpec Sampler::draw_network() {
   const nn::NetworkSpec& network = scope_.networks[networks_ % scope_.networks.size()];
   Rng rng(seed_, Stream::kSampler, 0, networks_++);
-  const auto width = [&](int widest) { return draw_from(rng, Range{1, widest}); };
-  for (Component& c : device::components(narrow(network, width)))
-    if (std::ranges::find(ops_, c.layer.op) != ops_.end()) offer(anonymous(std::move(c)));
+  return narrow(network, [&](int widest) { return draw_from(rng, Range{1, widest}); });
+}
+
+std::vector<Job> Sampler::draw_jobs(int samples) {
+  bool whole = !scope_.networks.empty();
+  for (const nn::NetworkSpec& network : scope_.networks)
+    for (const Component& c : device::components(network)) whole = whole && std::ranges::count(ops_, c.layer.op) > 0;
+  if (!whole) return in_turn(draw(samples), seed_);
+  std::vector<Job> jobs;
+  int fruitless = 0;
+  for (int count = 0; count < samples && fruitless < kFruitless;) {
+    Job job = device::job_of(draw_network());
+    const std::vector<Component> all = device::components(job);
+    drawn_ += static_cast<int64_t>(all.size());
+    const auto large = std::ranges::count_if(all, [&](const Component& c) { return mflop(c) > scope_.max_mflop; });
+    too_large_ += large;
+    if (large > 0 || std::ranges::find(jobs, job) != jobs.end()) {
+      ++fruitless;
+      continue;
+    }
+    count += static_cast<int>(all.size());
+    jobs.push_back(std::move(job));
+  }
+  return jobs;
 }
 
 void Sampler::offer(Component component) {
@@ -154,6 +179,19 @@ void Sampler::offer(Component component) {
   }
   if (known_.insert(device::component_to_json(component).dump()).second)
     queues_[component.layer.op].push_back(std::move(component));
+}
+
+std::vector<Job> groups(std::span<const Component> components) {
+  constexpr size_t kGroup = 12;
+  std::vector<Job> jobs;
+  for (size_t i = 0; i < components.size(); i += kGroup)
+    jobs.push_back(device::job_of(components.subspan(i, std::min(kGroup, components.size() - i))));
+  return jobs;
+}
+
+std::vector<Job> in_turn(std::vector<Component> components, uint64_t seed) {
+  Rng(seed, Stream::kSampler, 0x67726f7570).shuffle(components.begin(), components.end());  // no op's, no network's
+  return groups(components);
 }
 
 }  // namespace fdi::profile

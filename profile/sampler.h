@@ -1,10 +1,11 @@
-// Sampler: draws components from a scope, none twice. The same scope and seed give the same components, whatever the
+// Sampler: draws from a scope what is to be timed. The same scope and seed give the same components, whatever the
 // portions in which they are asked for. Called by the program's profile and by the adaptive mode.
 #pragma once
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,9 +23,13 @@ class Sampler {
   // How `samples` are split among ops(): what a model needs for each (40, where there are so many), and the rest by how
   // often an op occurs in the networks, or two parts of convolutions to one of each other op.
   std::vector<int> shares(int samples) const;
-  // `count` more of one op; fewer where the scope seems to hold no more.
+  // `count` more of one op, none twice; fewer where the scope seems to hold no more. network_bytes is what it was in
+  // the narrowed network, 0 of single ones: the job decides.
   std::vector<device::Component> draw(nn::Op op, int count);
   std::vector<device::Component> draw(int samples);  // of every op its share
+  // Jobs with `samples` components: where the scope is networks and all their ops, whole narrowed networks (the last
+  // one may bring a few more); else single layers in turn.
+  std::vector<device::Job> draw_jobs(int samples);
 
   // Draws so far, and how many of them passed SamplingScope::max_mflop and were left out.
   int64_t drawn() const { return drawn_; }
@@ -33,7 +38,7 @@ class Sampler {
  private:
   device::Component single(nn::Op op);      // one of Table 2
   void offer(device::Component component);  // queues it unless it is too large or known
-  void draw_network();
+  nn::NetworkSpec draw_network();
 
   SamplingScope scope_;
   uint64_t seed_;
@@ -45,5 +50,9 @@ class Sampler {
   std::set<std::string> known_;
   int64_t drawn_ = 0, too_large_ = 0;
 };
+
+// Jobs of about a dozen single layers, as many as a network has: as they come, or mixed by the seed.
+std::vector<device::Job> groups(std::span<const device::Component> components);
+std::vector<device::Job> in_turn(std::vector<device::Component> components, uint64_t seed);
 
 }  // namespace fdi::profile

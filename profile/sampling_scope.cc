@@ -91,11 +91,8 @@ nn::Op op_from_name(const std::string& name) {
 }
 
 json scope_to_json(const SamplingScope& scope) {
-  json out = {{"kernels", scope.kernels},
-              {"strides", scope.strides},
-              {"steps", scope.steps},
-              {"max_network_bytes", scope.max_network_bytes},
-              {"max_mflop", scope.max_mflop}};
+  json out = {
+      {"kernels", scope.kernels}, {"strides", scope.strides}, {"steps", scope.steps}, {"max_mflop", scope.max_mflop}};
   out["ops"] = json::array();
   for (const nn::Op op : scope.ops) out["ops"].push_back(nn::op_name(op));
   for (const auto& [key, range] : kRanges) out[key] = {(scope.*range).low, (scope.*range).high};
@@ -119,10 +116,6 @@ SamplingScope scope_from_json(const json& object, const std::string& where) {
       scope.strides = read_list(value, key, where);
     } else if (key == "steps") {
       scope.steps = read_list(value, key, where);
-    } else if (key == "max_network_bytes") {
-      if (!value.is_number_integer() || value < 1 || value > int64_t{1} << 40)
-        fail_value(where, key, value, "a number of bytes from 1 to 2^40");
-      scope.max_network_bytes = value.get<int64_t>();
     } else if (key == "max_mflop") {
       if (!value.is_number() || !(value > 0)) fail_value(where, key, value, "a number above 0");
       scope.max_mflop = value.get<double>();

@@ -1,5 +1,5 @@
-// Tables: devices <- runs <- components <- readings, devices <- models. What has a JSON form of its own is stored as
-// that; times are columns, so that any SQLite tool can look at them.
+// Tables: devices <- runs <- jobs <- readings, devices <- models. What has a JSON form of its own is stored as
+// that; a reading's total is a column too, so that any SQLite tool can look at it.
 #include "profile/store.h"
 
 #include <sqlite3.h>
@@ -23,12 +23,11 @@ constexpr const char* kSchema = R"(
   CREATE TABLE devices (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, identity TEXT NOT NULL);
   CREATE TABLE runs (id INTEGER PRIMARY KEY, device INTEGER NOT NULL REFERENCES devices ON DELETE CASCADE,
     request TEXT NOT NULL, started TEXT NOT NULL DEFAULT (datetime('now')), finished TEXT, UNIQUE (device, request));
-  CREATE TABLE components (run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE, number INTEGER NOT NULL,
-    component TEXT NOT NULL, PRIMARY KEY (run, number)) WITHOUT ROWID;
-  CREATE TABLE readings (run INTEGER NOT NULL, component INTEGER NOT NULL, pass INTEGER NOT NULL,
-    min_us REAL NOT NULL, median_us REAL NOT NULL, mean_us REAL NOT NULL, rel_mad REAL NOT NULL, runs INTEGER NOT NULL,
-    reference_us REAL NOT NULL, cpu_share REAL NOT NULL, PRIMARY KEY (run, component, pass),
-    FOREIGN KEY (run, component) REFERENCES components ON DELETE CASCADE) WITHOUT ROWID;
+  CREATE TABLE jobs (run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE, number INTEGER NOT NULL,
+    job TEXT NOT NULL, PRIMARY KEY (run, number)) WITHOUT ROWID;
+  CREATE TABLE readings (run INTEGER NOT NULL, job INTEGER NOT NULL, pass INTEGER NOT NULL, total_us REAL NOT NULL,
+    reading TEXT NOT NULL, PRIMARY KEY (run, job, pass),
+    FOREIGN KEY (run, job) REFERENCES jobs ON DELETE CASCADE) WITHOUT ROWID;
   CREATE TABLE models (id INTEGER PRIMARY KEY, device INTEGER NOT NULL REFERENCES devices ON DELETE CASCADE,
     created TEXT NOT NULL DEFAULT (datetime('now')), model TEXT NOT NULL, UNIQUE (device, model));
 )";
@@ -239,7 +238,7 @@ Store::Run Store::open_run(const device::Identity& identity, const json& request
 
 std::vector<Store::Run> Store::runs(int64_t device) {
   Statement query(*this, R"(SELECT id, device, request, started, finished,
-    (SELECT count(*) FROM components WHERE run = runs.id), (SELECT count(*) FROM readings WHERE run = runs.id)
+    (SELECT count(*) FROM jobs WHERE run = runs.id), (SELECT count(*) FROM readings WHERE run = runs.id)
     FROM runs WHERE ?1 = 0 OR device = ?1 ORDER BY id)");
   query.bind(device);
   std::vector<Run> out;
@@ -253,53 +252,39 @@ void Store::finish_run(int64_t run) {
   Statement(*this, "UPDATE runs SET finished = datetime('now') WHERE id = ?").bind(run).run();
 }
 
-void Store::add_components(int64_t run, std::span<const device::Component> components) {
+void Store::add_jobs(int64_t run, std::span<const device::Job> jobs) {
   Transaction transaction([this](const char* sql) { execute(sql); });
-  Statement insert(*this, R"(INSERT INTO components (run, number, component)
-    VALUES (?1, (SELECT count(*) FROM components WHERE run = ?1), ?2))");
-  for (const device::Component& component : components)
-    insert.bind(run).bind(device::component_to_json(component).dump()).run();
+  Statement insert(*this, R"(INSERT INTO jobs (run, number, job)
+    VALUES (?1, (SELECT count(*) FROM jobs WHERE run = ?1), ?2))");
+  for (const device::Job& job : jobs) insert.bind(run).bind(device::job_to_json(job).dump()).run();
   transaction.commit();
 }
 
-std::vector<device::Component> Store::components(int64_t run) {
-  Statement query(*this, "SELECT component FROM components WHERE run = ? ORDER BY number");
+std::vector<device::Job> Store::jobs(int64_t run) {
+  Statement query(*this, "SELECT job FROM jobs WHERE run = ? ORDER BY number");
   query.bind(run);
-  std::vector<device::Component> out;
-  while (query.step()) out.push_back(device::component_from_json(query.parsed(0), path_));
+  std::vector<device::Job> out;
+  while (query.step()) out.push_back(device::job_from_json(query.parsed(0), path_));
   return out;
 }
 
 void Store::keep(int64_t run, const PassReading& r) {
-  const device::Timing& t = r.reading.time;
-  Statement(*this, "INSERT OR REPLACE INTO readings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+  Statement(*this, "INSERT OR REPLACE INTO readings VALUES (?, ?, ?, ?, ?)")
       .bind(run)
-      .bind(static_cast<int64_t>(r.component))
+      .bind(static_cast<int64_t>(r.job))
       .bind(r.pass)
-      .bind(t.min_us)
-      .bind(t.median_us)
-      .bind(t.mean_us)
-      .bind(t.rel_mad)
-      .bind(t.runs)
-      .bind(r.reading.reference_us)
-      .bind(r.reading.cpu_share)
+      .bind(r.reading.total.median_us)
+      .bind(device::reading_to_json(r.reading).dump())
       .run();
 }
 
 std::vector<PassReading> Store::readings(int64_t run) {
-  Statement query(*this, "SELECT * FROM readings WHERE run = ? ORDER BY pass, component");
+  Statement query(*this, "SELECT job, pass, reading FROM readings WHERE run = ? ORDER BY pass, job");
   query.bind(run);
   std::vector<PassReading> out;
-  while (query.step()) {
-    PassReading r;
-    r.component = static_cast<size_t>(query.integer(1));
-    r.pass = static_cast<int>(query.integer(2));
-    r.reading.time = {query.number(3), query.number(4), query.number(5), query.number(6),
-                      static_cast<int>(query.integer(7))};
-    r.reading.reference_us = query.number(8);
-    r.reading.cpu_share = query.number(9);
-    out.push_back(r);
-  }
+  while (query.step())
+    out.push_back({static_cast<size_t>(query.integer(0)), static_cast<int>(query.integer(1)),
+                   device::reading_from_json(query.parsed(2), path_)});
   return out;
 }
 
@@ -343,15 +328,14 @@ json Store::export_json(int64_t device) {
     if (device != 0 && d.id != device) continue;
     json runs_json = json::array(), models_json = json::array();
     for (const Run& run : runs(d.id)) {
-      json components_json = json::array(), readings_json = json::array();
-      for (const device::Component& c : components(run.id)) components_json.push_back(device::component_to_json(c));
+      json jobs_json = json::array(), readings_json = json::array();
+      for (const device::Job& job : jobs(run.id)) jobs_json.push_back(device::job_to_json(job));
       for (const PassReading& r : readings(run.id))
-        readings_json.push_back(
-            {{"component", r.component}, {"pass", r.pass}, {"reading", device::reading_to_json(r.reading)}});
+        readings_json.push_back({{"job", r.job}, {"pass", r.pass}, {"reading", device::reading_to_json(r.reading)}});
       runs_json.push_back({{"request", run.request},
                            {"started", run.started},
                            {"finished", run.finished},
-                           {"components", std::move(components_json)},
+                           {"jobs", std::move(jobs_json)},
                            {"readings", std::move(readings_json)}});
     }
     for (const Model& m : models(d.id)) models_json.push_back({{"created", m.created}, {"model", m.model}});
@@ -377,23 +361,23 @@ Store::Imported Store::import_json(const json& object, const std::string& where)
       const device::Identity identity = device::identity_from_json(d.at("identity"), where);
       for (const json& r : d.at("runs")) {
         const Run run = open_run(identity, r.at("request"));
-        std::vector<device::Component> theirs;
-        for (const json& c : r.at("components")) theirs.push_back(device::component_from_json(c, where));
-        const std::vector<device::Component> ours = components(run.id);
+        std::vector<device::Job> theirs;
+        for (const json& job : r.at("jobs")) theirs.push_back(device::job_from_json(job, where));
+        const std::vector<device::Job> ours = jobs(run.id);
         const size_t common = std::min(ours.size(), theirs.size());
         if (!std::equal(ours.begin(), ours.begin() + static_cast<std::ptrdiff_t>(common), theirs.begin()))
-          core::fail("{}: a run is there already with other components (run {}); remove one of them", where, run.id);
-        Statement insert(*this, "INSERT INTO components VALUES (?, ?, ?)");
+          core::fail("{}: a run is there already with other jobs (run {}); remove one of them", where, run.id);
+        Statement insert(*this, "INSERT INTO jobs VALUES (?, ?, ?)");
         for (size_t i = ours.size(); i < theirs.size(); ++i)
-          insert.bind(run.id).bind(static_cast<int64_t>(i)).bind(device::component_to_json(theirs[i]).dump()).run();
+          insert.bind(run.id).bind(static_cast<int64_t>(i)).bind(device::job_to_json(theirs[i]).dump()).run();
         std::set<std::pair<size_t, int>> there;
-        for (const PassReading& reading : readings(run.id)) there.emplace(reading.component, reading.pass);
+        for (const PassReading& reading : readings(run.id)) there.emplace(reading.job, reading.pass);
         for (const json& item : r.at("readings")) {
-          const PassReading reading{item.at("component").get<size_t>(), item.at("pass").get<int>(),
+          const PassReading reading{item.at("job").get<size_t>(), item.at("pass").get<int>(),
                                     device::reading_from_json(item.at("reading"), where)};
-          if (reading.component >= theirs.size())
-            core::fail("{}: a reading is of component {}, but its run has {}", where, reading.component, theirs.size());
-          if (!there.emplace(reading.component, reading.pass).second) continue;
+          if (reading.job >= theirs.size())
+            core::fail("{}: a reading is of job {}, but its run has {}", where, reading.job, theirs.size());
+          if (!there.emplace(reading.job, reading.pass).second) continue;
           keep(run.id, reading);
           ++imported.readings;
         }

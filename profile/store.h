@@ -43,17 +43,17 @@ class Store {
     int64_t id = 0, device = 0;
     nlohmann::json request;
     std::string started, finished;  // UTC; finished is empty until it is
-    int components = 0;
+    int jobs = 0;
     int64_t readings = 0;
   };
   Run open_run(const device::Identity& identity, const nlohmann::json& request);
   std::vector<Run> runs(int64_t device);  // 0: of all devices; oldest first
   void finish_run(int64_t run);
 
-  // A run's components are numbered in the order in which they were added.
-  void add_components(int64_t run, std::span<const device::Component> components);
-  std::vector<device::Component> components(int64_t run);
-  void keep(int64_t run, const PassReading& reading);  // in place of one of the same component and pass
+  // A run's jobs are numbered in the order in which they were added.
+  void add_jobs(int64_t run, std::span<const device::Job> jobs);
+  std::vector<device::Job> jobs(int64_t run);
+  void keep(int64_t run, const PassReading& reading);  // in place of one of the same job and pass
   std::vector<PassReading> readings(int64_t run);
 
   struct Model {

@@ -39,8 +39,7 @@ TEST(Sampler, Table2) {
   std::set<int> strides, steps, paddings;
   for (const Component& c : all) {
     EXPECT_TRUE(seen.insert(device::component_to_json(c).dump()).second) << "twice";
-    EXPECT_GE(c.network_bytes, device::own_bytes(c));
-    EXPECT_LE(c.network_bytes, std::max(int64_t{64} << 20, device::own_bytes(c)));
+    EXPECT_EQ(c.network_bytes, 0);  // that of the job it will be part of
     EXPECT_LE(static_cast<double>(nn::op_info(c.layer.op).flops(c.layer, c.in)), 4e9);
     const nn::Shape& in = c.in[0];
     if (c.layer.op == Op::kConv2d) {
@@ -119,6 +118,35 @@ TEST(Sampler, ANetworkIsCovered) {
   }
 }
 
+TEST(Sampler, NetworksAreTimedWholeAndSingleLayersInTurn) {
+  SamplingScope scope;
+  scope.networks = {nn::make_zoo("vgg16"), nn::make_zoo("lenet")};
+  const std::vector<device::Job> whole = Sampler(scope, 1).draw_jobs(100);
+  size_t samples = 0;
+  for (const device::Job& job : whole) {
+    ASSERT_EQ(job.networks.size(), 1U);
+    EXPECT_TRUE(job.plain_ends);
+    samples += device::components(job).size();
+  }
+  EXPECT_GE(samples, 100U);
+  EXPECT_LT(samples - device::components(whole.back()).size(), 100U);  // no network more than it takes
+  EXPECT_EQ(Sampler(scope, 1).draw_jobs(100), whole);
+  EXPECT_NE(Sampler(scope, 2).draw_jobs(100), whole);
+
+  scope.ops = {Op::kConv2d};
+  for (const SamplingScope& single : {scope, SamplingScope()}) {
+    const std::vector<device::Job> jobs = Sampler(single, 1).draw_jobs(100);
+    EXPECT_EQ(jobs.size(), 9U);
+    size_t layers = 0;
+    for (const device::Job& job : jobs) {
+      layers += job.networks.size();
+      EXPECT_LE(job.networks.size(), 12U);
+      for (const nn::NetworkSpec& network : job.networks) EXPECT_EQ(network.layers.size(), 1U);
+    }
+    EXPECT_EQ(layers, 100U);
+  }
+}
+
 TEST(Sampler, OnlyTheOpsAskedFor) {
   SamplingScope scope;
   scope.ops = {Op::kMaxPool};
@@ -136,7 +164,6 @@ TEST(Sampler, ASmallScopeEnds) {
   SamplingScope scope;
   scope.ops = {Op::kFc};
   scope.fc_dim = {1, 3};
-  scope.max_network_bytes = 1;  // the component's own
   EXPECT_EQ(Sampler(scope, 1).draw(100).size(), 9U);
 }
 
@@ -207,7 +234,7 @@ TEST(SamplingScope, JsonRoundTripAndMistakes) {
   EXPECT_THAT(refusal(R"({"channels": [1, 2]})"), HasSubstr("channels"));
   for (const char* bad : {R"({"channel": [2, 1]})", R"({"channel": [0, 1]})", R"({"channel": 3})", R"({"kernels": []})",
                           R"({"kernels": [3]})", R"({"strides": [0]})", R"({"steps": "8"})", R"({"max_mflop": 0})",
-                          R"({"max_network_bytes": 1.5})", R"({"ops": ["conv3d"]})", R"({"ops": [1]})",
+                          R"({"max_network_bytes": 1})", R"({"ops": ["conv3d"]})", R"({"ops": [1]})",
                           R"({"networks": {}})", R"({"networks": [1]})"})
     EXPECT_NE(refusal(bad), "accepted") << bad;
 }

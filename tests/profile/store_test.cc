@@ -35,23 +35,28 @@ class StoreFile : public ::testing::Test {
   std::string path_;
 };
 
-PassReading reading(size_t component, int pass, double us = 10) {
-  PassReading r{component, pass, {}};
-  r.reading.time = {us * 0.9, us, us * 1.1, 0.01, 20};
+PassReading reading(size_t job, int pass, double us = 10) {
+  PassReading r{job, pass, {}};
+  r.reading.total = {us * 0.9, us, us * 1.1, 0.01, 20};
+  r.reading.layers = {r.reading.total};
   r.reading.reference_us = 100.25;
   r.reading.cpu_share = 0.99;
   return r;
 }
 
 bool same(const PassReading& a, const PassReading& b) {
-  return a.component == b.component && a.pass == b.pass &&
-         device::reading_to_json(a.reading) == device::reading_to_json(b.reading);
+  return a.job == b.job && a.pass == b.pass && device::reading_to_json(a.reading) == device::reading_to_json(b.reading);
 }
 
 const json kRequest = {{"samples", 3}, {"seed", 1}};
-const std::vector<device::Component>& three() {
-  static const std::vector<device::Component> components = {conv(24, 3, 64), conv(24, 64, 7), conv(12, 1, 1)};
-  return components;
+const std::vector<device::Job>& three() {
+  static const std::vector<device::Job> jobs = [] {
+    std::vector<device::Job> list;
+    for (const device::Component& c : {conv(24, 3, 64), conv(24, 64, 7), conv(12, 1, 1)})
+      list.push_back(device::job_of(std::span(&c, 1)));
+    return list;
+  }();
+  return jobs;
 }
 
 template <class Call>
@@ -69,15 +74,15 @@ TEST_F(StoreFile, KeepsARun) {
     Store store(path_);
     const Store::Run run = store.open_run(test_device(), kRequest);
     EXPECT_TRUE(run.finished.empty());
-    store.add_components(run.id, {three().data(), 2});
-    store.add_components(run.id, {three().data() + 2, 1});
+    store.add_jobs(run.id, {three().data(), 2});
+    store.add_jobs(run.id, {three().data() + 2, 1});
     for (const PassReading& r : {reading(0, 0), reading(2, 0), reading(1, 1), reading(2, 0, 33)}) store.keep(run.id, r);
   }
   Store store(path_);
   const Store::Run run = store.open_run(test_device(), kRequest);
-  EXPECT_EQ(run.components, 3);
+  EXPECT_EQ(run.jobs, 3);
   EXPECT_EQ(run.readings, 3);
-  EXPECT_EQ(store.components(run.id), three());
+  EXPECT_EQ(store.jobs(run.id), three());
   const std::vector<PassReading> back = store.readings(run.id);
   ASSERT_EQ(back.size(), 3U);
   EXPECT_TRUE(same(back[0], reading(0, 0)));
@@ -117,7 +122,7 @@ TEST_F(StoreFile, TheNewestModelIsAsked) {
 TEST_F(StoreFile, RemovesWithAllThatBelongsToIt) {
   Store store(path_);
   const Store::Run run = store.open_run(test_device(), kRequest);
-  store.add_components(run.id, three());
+  store.add_jobs(run.id, three());
   store.keep(run.id, reading(0, 0));
   const int64_t model = store.add_model(test_device(), {{"v", 1}});
   EXPECT_THAT(refusal([&] { store.remove(Store::Kind::kRun, 99); }), HasSubstr("has no run 99"));
@@ -127,13 +132,13 @@ TEST_F(StoreFile, RemovesWithAllThatBelongsToIt) {
   EXPECT_TRUE(store.devices().empty());
   EXPECT_TRUE(store.runs(0).empty());
   EXPECT_TRUE(store.readings(run.id).empty());
-  EXPECT_TRUE(store.components(run.id).empty());
+  EXPECT_TRUE(store.jobs(run.id).empty());
 }
 
 TEST_F(StoreFile, ExportAndImport) {
   Store store(path_);
   const Store::Run run = store.open_run(test_device(), kRequest);
-  store.add_components(run.id, three());
+  store.add_jobs(run.id, three());
   store.keep(run.id, reading(0, 0));
   store.add_model(test_device(), {{"v", 1}});
   store.open_run(test_device("other"), kRequest);
@@ -147,7 +152,7 @@ TEST_F(StoreFile, ExportAndImport) {
   EXPECT_EQ(imported.runs, 2);
   EXPECT_EQ(imported.readings, 1);
   EXPECT_EQ(imported.models, 1);
-  EXPECT_EQ(second.components(second.open_run(test_device(), kRequest).id), three());
+  EXPECT_EQ(second.jobs(second.open_run(test_device(), kRequest).id), three());
   // Again: nothing is new; and what the first has measured since is taken over.
   EXPECT_EQ(second.import_json(all, "f.json").readings, 0);
   store.keep(run.id, reading(1, 0));
@@ -158,7 +163,7 @@ TEST_F(StoreFile, ExportAndImport) {
 TEST_F(StoreFile, ABadImportChangesNothing) {
   Store store(path_);
   const Store::Run run = store.open_run(test_device(), kRequest);
-  store.add_components(run.id, three());
+  store.add_jobs(run.id, three());
   store.keep(run.id, reading(0, 0));
   const json good = store.export_json();
   Store second((dir_ / "second.db").string());
@@ -168,8 +173,8 @@ TEST_F(StoreFile, ABadImportChangesNothing) {
   bad["fastdeepiot_db"] = 2;
   EXPECT_THAT(refused(bad), HasSubstr("another version"));
   bad = good;
-  bad["devices"][0]["runs"][0]["readings"][0]["component"] = 3;
-  EXPECT_THAT(refused(bad), HasSubstr("a reading is of component 3, but its run has 3"));
+  bad["devices"][0]["runs"][0]["readings"][0]["job"] = 3;
+  EXPECT_THAT(refused(bad), HasSubstr("a reading is of job 3, but its run has 3"));
   bad = good;
   bad["devices"][0]["runs"][0]["readings"][0]["reading"] = "fast";
   EXPECT_THAT(refused(bad), HasSubstr("f.json"));
@@ -179,8 +184,8 @@ TEST_F(StoreFile, ABadImportChangesNothing) {
   EXPECT_TRUE(second.devices().empty());
   second.import_json(good, "f.json");
   bad = good;
-  bad["devices"][0]["runs"][0]["components"][1] = bad["devices"][0]["runs"][0]["components"][0];
-  EXPECT_THAT(refused(bad), HasSubstr("other components"));
+  bad["devices"][0]["runs"][0]["jobs"][1] = bad["devices"][0]["runs"][0]["jobs"][0];
+  EXPECT_THAT(refused(bad), HasSubstr("other jobs"));
 }
 
 TEST_F(StoreFile, AKilledWriterLosesNothingCommitted) {
@@ -190,7 +195,7 @@ TEST_F(StoreFile, AKilledWriterLosesNothingCommitted) {
   if (child == 0) {
     Store store(path_);
     const Store::Run run = store.open_run(test_device(), kRequest);
-    store.add_components(run.id, three());
+    store.add_jobs(run.id, three());
     for (int pass = 0;; ++pass) {
       store.keep(run.id, reading(0, pass));
       const char byte = 1;
@@ -236,7 +241,7 @@ TEST_F(StoreFile, DamagedAndForeignFilesAreLeftAlone) {
   {
     Store store(path_);
     const Store::Run run = store.open_run(test_device(), kRequest);
-    store.add_components(run.id, three());
+    store.add_jobs(run.id, three());
     for (int pass = 0; pass < 300; ++pass) store.keep(run.id, reading(0, pass));
   }
   std::string bytes = core::read_file(path_);
@@ -270,7 +275,7 @@ TEST_F(StoreFile, AFullDiskLosesNothingMeasured) {
   {
     Store store(path_);
     run = store.open_run(test_device(), kRequest).id;
-    store.add_components(run, three());
+    store.add_jobs(run, three());
   }
   int pipe[2];
   ASSERT_EQ(::pipe(pipe), 0);
