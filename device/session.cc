@@ -16,8 +16,9 @@ Session::Session(const EngineSettings& settings) {
 }
 
 Reading Session::measure(const Job& job, const MeasureOptions& options) const {
-  for (const nn::LayerSpec& layer : job.network.layers)
-    if (!engine_->supports(layer.op)) core::fail("engine {} has no {}", engine_->name(), nn::op_name(layer.op));
+  for (const nn::NetworkSpec& network : job.networks)
+    for (const nn::LayerSpec& layer : network.layers)
+      if (!engine_->supports(layer.op)) core::fail("engine {} has no {}", engine_->name(), nn::op_name(layer.op));
   return take_reading(*engine_, job, options);
 }
 

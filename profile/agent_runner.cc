@@ -81,7 +81,7 @@ device::Reading AgentRunner::measure(const device::Job& job, const device::Measu
       how = lost.how;
     }
   core::fail("{}: lost {} times while timing {} (last: {}); start the agent by hand there and look at its messages",
-             where_, kAttempts, job.network.layers.empty() ? "" : nn::describe(job.network.layers.front()), how);
+             where_, kAttempts, nn::describe(job.networks.front().layers.front()), how);
 }
 
 }  // namespace fdi::profile
