@@ -1,6 +1,8 @@
 // Shape, Rng, Arena, AtomicFile: the small things that everything else trusts.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <omp.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <cmath>
@@ -95,6 +97,52 @@ TEST(Threads, RefusesNonsense) {
   set_threads(2);
   EXPECT_EQ(threads(), 2);
   set_threads(before);
+}
+
+// Processors that the calling thread may run on.
+cpu_set_t allowed() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  ::sched_getaffinity(0, sizeof set, &set);
+  return set;
+}
+
+TEST(Threads, ArePinnedToProcessorsOfTheirOwnForAWhile) {
+  const cpu_set_t before = allowed();
+  set_threads(1);
+  for (int i = 0; i < 2; ++i) {  // the same processor each time
+    const PinnedThreads pinned;
+    const cpu_set_t one = allowed();
+    EXPECT_EQ(CPU_COUNT(&one), 1);
+  }
+  cpu_set_t after = allowed();
+  EXPECT_TRUE(CPU_EQUAL(&after, &before));
+
+  if (hardware_threads() < 2) GTEST_SKIP() << "one processor only";
+  set_threads(2);
+  {
+    const PinnedThreads pinned;
+    cpu_set_t worker{};
+#pragma omp parallel num_threads(2)
+    if (omp_get_thread_num() == 1) worker = allowed();
+    const cpu_set_t caller = allowed();
+    EXPECT_EQ(CPU_COUNT(&worker), 1);
+    EXPECT_EQ(CPU_COUNT(&caller), 2);  // threads that are made meanwhile must not be squeezed together
+  }
+  set_threads(1);
+  after = allowed();
+  EXPECT_TRUE(CPU_EQUAL(&after, &before));
+}
+
+TEST(Threads, MoreThanThereAreProcessorsAreLeftAlone) {
+  const cpu_set_t before = allowed();
+  set_threads(hardware_threads() + 1);
+  {
+    const PinnedThreads pinned;
+    const cpu_set_t during = allowed();
+    EXPECT_TRUE(CPU_EQUAL(&during, &before));
+  }
+  set_threads(1);
 }
 
 TEST(Cpu, TellsPlausibleCaches) {
