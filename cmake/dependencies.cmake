@@ -1,9 +1,20 @@
 # Every library that the project uses, found as the system's own package. A required one that is missing stops the
 # configuration with the Debian package to install; an optional one says what its absence disables.
+if(FDI_STATIC)
+  add_link_options(-static)
+  set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
+endif()
 find_package(OpenMP REQUIRED)
 find_package(fmt REQUIRED)
-if(NOT FDI_KERNELS_ONLY)
-  find_package(nlohmann_json REQUIRED)
+find_package(nlohmann_json REQUIRED)
+# Debian has {fmt} as a shared library or as headers.
+add_library(fdi_fmt INTERFACE)
+if(FDI_STATIC)
+  target_link_libraries(fdi_fmt INTERFACE fmt::fmt-header-only)
+else()
+  target_link_libraries(fdi_fmt INTERFACE fmt::fmt)
+endif()
+if(NOT FDI_DEVICE_ONLY)
   find_package(CLI11 REQUIRED)
   find_package(LibArchive REQUIRED)
   find_package(JPEG REQUIRED)
@@ -18,11 +29,18 @@ endif()
 # Highway: HWY_BROKEN_EMU128 makes the plain scalar target the baseline, so that it can be forced like any other;
 # HWY_COMPILE_ALL_ATTAINABLE compiles it on machines whose baseline is better (NEON) too. ARM's SVE stays off:
 # its vectors have no fixed length, and tiles and packed weights count on one.
-find_library(HWY_LIBRARY hwy REQUIRED)
 find_path(HWY_INCLUDE hwy/highway.h REQUIRED)
 add_library(fdi_highway INTERFACE)
 target_include_directories(fdi_highway INTERFACE ${HWY_INCLUDE})
-target_link_libraries(fdi_highway INTERFACE ${HWY_LIBRARY})
+if(FDI_STATIC)  # Debian has no static one, so we compile what chooses the target; the rest of Highway is headers
+  find_path(HWY_SOURCE hwy/targets.cc PATHS /usr/src/highway REQUIRED)
+  add_library(hwy_targets STATIC ${HWY_SOURCE}/hwy/targets.cc ${HWY_SOURCE}/hwy/per_target.cc)
+  target_include_directories(hwy_targets PRIVATE ${HWY_SOURCE})
+  target_link_libraries(fdi_highway INTERFACE hwy_targets)
+else()
+  find_library(HWY_LIBRARY hwy REQUIRED)
+  target_link_libraries(fdi_highway INTERFACE ${HWY_LIBRARY})
+endif()
 target_compile_definitions(fdi_highway INTERFACE HWY_BROKEN_EMU128=1 HWY_COMPILE_ALL_ATTAINABLE=1)
 set(skip_targets ${FDI_SKIP_TARGETS})
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm)")

@@ -1,6 +1,6 @@
 # Checks of the whole tree as ctest tests, label "check" (minutes, not seconds): formatting, clang-tidy, the unit tests
-# and fuzz targets of a second build under AddressSanitizer and UndefinedBehaviorSanitizer, and the tests of the kernels
-# built for ARM, under qemu. test.sh turns them on.
+# and fuzz targets of a second build under AddressSanitizer and UndefinedBehaviorSanitizer, and the tests of what runs on
+# a device, built for ARM, under qemu. test.sh turns them on.
 set(sanitized ${CMAKE_BINARY_DIR}/asan)
 
 add_test(NAME check.format COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/format_check.sh WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
@@ -32,8 +32,9 @@ foreach(source IN LISTS fuzz_sources)
                        ENVIRONMENT "${sanitizer_environment}")
 endforeach()
 
-# The kernels on 64- and 32-bit NEON: 17 s each under qemu. ARM machines test their own build instead.
-function(arm_checks preset emulator triplet)
+# What runs on a device, on 64- and 32-bit NEON under qemu; a campaign with the agent of that build behind the runner.
+# ARM machines test their own build instead.
+function(arm_checks preset emulator)
   set(tree ${CMAKE_BINARY_DIR}/${preset})
   add_test(NAME ${preset}.configure COMMAND ${CMAKE_COMMAND} --preset ${preset} -B ${tree}
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
@@ -41,13 +42,16 @@ function(arm_checks preset emulator triplet)
   set_tests_properties(${preset}.configure PROPERTIES FIXTURES_SETUP ${preset}_tree LABELS check)
   set_tests_properties(${preset}.build PROPERTIES FIXTURES_REQUIRED ${preset}_tree FIXTURES_SETUP ${preset} LABELS check
                        TIMEOUT 1500)
-  foreach(folder core kernels)
+  foreach(folder core kernels nn device)
     add_test(NAME ${preset}.${folder}
-             COMMAND ${emulator} -L /usr/${triplet} ${tree}/tests/fdi_${folder}_tests --gtest_brief=1)
+             COMMAND ${emulator} ${tree}/tests/fdi_${folder}_tests --gtest_brief=1)
     set_tests_properties(${preset}.${folder} PROPERTIES FIXTURES_REQUIRED ${preset} LABELS check TIMEOUT 600)
   endforeach()
+  add_test(NAME ${preset}.agent COMMAND fdi_profile_tests --gtest_filter=RealAgent.*)
+  set_tests_properties(${preset}.agent PROPERTIES FIXTURES_REQUIRED ${preset} LABELS check TIMEOUT 120
+                       ENVIRONMENT "FDI_TEST_AGENT=${emulator} '${tree}/fastdeepiot-agent'")
 endfunction()
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL x86_64)
-  arm_checks(aarch64 qemu-aarch64-static aarch64-linux-gnu)
-  arm_checks(armv7 qemu-arm-static arm-linux-gnueabihf)
+  arm_checks(aarch64 qemu-aarch64-static)
+  arm_checks(armv7 qemu-arm-static)
 endif()

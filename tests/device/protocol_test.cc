@@ -41,7 +41,7 @@ Job one_layer() {
   c.layer.inputs = {nn::LayerSpec::kInput};
   c.layer.attr.units = 4;
   c.in = {nn::Shape{8}};
-  return job_of(c);
+  return job_of(std::span(&c, 1));
 }
 
 const std::string kHello = hello_request({}).dump();
@@ -61,8 +61,8 @@ TEST_F(Serve, GreetsAndMeasures) {
   EXPECT_EQ(greeting.engines, engine_names());
   EXPECT_THAT(greeting.ops, ::testing::Contains("conv2d"));
   const Reading reading = answered_reading(answers[1], 7, "agent");
-  EXPECT_EQ(reading.time.runs, 2);
-  EXPECT_GT(reading.time.min_us, 0);
+  EXPECT_EQ(reading.total.runs, 2);
+  EXPECT_GT(reading.total.min_us, 0);
 }
 
 TEST_F(Serve, SettingsTakeEffect) {
