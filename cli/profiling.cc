@@ -85,7 +85,7 @@ profile::SampleSet stored_samples(profile::Store& store, const profile::Store::D
   std::map<std::string, size_t> index;  // by component
   for (const profile::Store::Run& r : store.runs(device.id)) {
     if (run != 0 ? r.id != run : r.request.value("cache", "network") != "network") continue;
-    for (profile::Sample& sample : profile::combine(store.components(r.id), store.readings(r.id))) {
+    for (profile::Sample& sample : profile::combine(store.jobs(r.id), store.readings(r.id))) {
       const auto [at, is_new] = index.emplace(device::component_to_json(sample.component).dump(), set.samples.size());
       if (is_new)
         set.samples.push_back(std::move(sample));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -19,14 +20,16 @@ using nn::Op;
 constexpr double kCoverage = 0.9;
 constexpr size_t kOwnInterval = 20;  // held-out samples that a leaf needs for an interval of its own
 
-// MAPE between the first pass and the median of the others, over the samples that have both.
+// MAPE between two measurements of the same components: the medians of the odd and of the even passes.
 double noise_floor(std::span<const Sample* const> samples) {
   double sum = 0;
   int count = 0;
   for (const Sample* sample : samples) {
     if (sample->pass_us.size() < 2) continue;
-    const double others = median({sample->pass_us.begin() + 1, sample->pass_us.end()});
-    sum += std::abs(sample->pass_us.front() - others) / others;
+    std::array<std::vector<double>, 2> halves;
+    for (size_t i = 0; i < sample->pass_us.size(); ++i) halves[i % 2].push_back(sample->pass_us[i]);
+    const double first = median(std::move(halves[0])), second = median(std::move(halves[1]));
+    sum += std::abs(second - first) / first;
     ++count;
   }
   return count > 0 ? sum / count : 0;
