@@ -15,7 +15,6 @@
 #include "core/file.h"
 #include "core/progress.h"
 #include "nn/model_file.h"
-#include "profile/campaign.h"
 
 namespace fdi::cli {
 namespace {
@@ -76,6 +75,7 @@ Measured measure(profile::Runner& runner, const nn::NetworkSpec& spec) {
     progress.update(fmt::format("measuring the network: {} of {} passes", p.done, p.total));
   };
   const profile::CampaignResult result = profile::run_campaign(runner, jobs, {}, options);
+  warn_if_busy(result);
   Measured out;
   std::vector<double> totals;
   for (const profile::PassReading& r : result.readings) totals.push_back(r.reading.total.median_us);

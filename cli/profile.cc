@@ -97,15 +97,15 @@ profile::CampaignResult adaptive_campaign(profile::Runner& runner, Store& store,
                                           const profile::SamplingScope& scope, const ProfileFlags& flags,
                                           const profile::CampaignOptions& options) {
   const CommonOptions& common = flags.profiling.common;
-  profile::CampaignResult all{.passes = flags.passes};
+  profile::CampaignResult all;
+  all.passes = flags.passes;
   profile::Sampler sampler(scope, common.seed);
   std::vector<device::Job> chosen = store.jobs(run.id);
   const std::vector<profile::PassReading> stored = store.readings(run.id);
   size_t used = 0;  // jobs
   const auto measure = [&](std::span<const device::Component> asked) {
     if (flags.minutes > 0 && all.minutes >= flags.minutes) return std::vector<profile::Sample>();  // the end
-    const std::vector<device::Job> jobs =
-        with_caches(profile::in_turn({asked.begin(), asked.end()}, common.seed + used), flags.cache);
+    const std::vector<device::Job> jobs = with_caches(profile::groups(asked), flags.cache);
     if (chosen.size() == used) {
       chosen.insert(chosen.end(), jobs.begin(), jobs.end());
       store.add_jobs(run.id, jobs);
@@ -202,9 +202,10 @@ void profile_device(const ProfileFlags& flags) {
                                 core::format_duration(p.seconds_left)));
   };
   profile::CampaignResult result;
-  if (complete)
-    result = {.readings = there, .passes = flags.passes};
-  else if (flags.adaptive)
+  if (complete) {
+    result.readings = there;
+    result.passes = flags.passes;
+  } else if (flags.adaptive)
     result = adaptive_campaign(*runner, store, run, scope, flags, options);
   else
     result = profile::run_campaign(*runner, jobs, there, options);
@@ -215,9 +216,7 @@ void profile_device(const ProfileFlags& flags) {
   progress.finish(fmt::format("{} samples in {:.1f} min, {} passes, {} readings re-measured{}", samples.size(),
                               result.minutes, result.passes, result.remeasured,
                               result.passes < flags.passes ? "; the time was up before all passes were made" : ""));
-  if (result.cpu_share < 0.9)
-    fmt::print(stderr, "the machine was busy: half of the readings had less than {:.0f}% of a processor\n",
-               100 * result.cpu_share);
+  warn_if_busy(result);
   if (!flags.csv.empty()) profile::write_samples_csv(flags.csv, {identity, samples});
   write_result(common, {{"samples", samples.size()},
                         {"minutes", result.minutes},

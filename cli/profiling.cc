@@ -1,7 +1,9 @@
 // See profiling.h.
 #include "cli/profiling.h"
 
+#include <fmt/core.h>
 #include <CLI/CLI.hpp>
+
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -94,6 +96,15 @@ profile::SampleSet stored_samples(profile::Store& store, const profile::Store::D
     }
   }
   return set;
+}
+
+void warn_if_busy(const profile::CampaignResult& result) {
+  constexpr double kIdle = 0.97;  // of a machine that does nothing else
+  if (result.cpu_share < kIdle)
+    fmt::print(stderr,
+               "the machine is busy: half of the readings had less than {:.0f}% of a processor, so the times are too "
+               "long; measure again when it is idle\n",
+               100 * result.cpu_share);
 }
 
 std::vector<nn::Op> read_ops(const std::vector<std::string>& names) {

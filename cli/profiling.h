@@ -8,6 +8,7 @@
 
 #include "cli/options.h"
 #include "nn/spec.h"
+#include "profile/campaign.h"
 #include "profile/runner.h"
 #include "profile/store.h"
 #include "profile/time_model.h"
@@ -33,6 +34,9 @@ nn::NetworkSpec read_network(const std::string& what);
 // Everything that was measured on a device in the mode "network" (or in one run), the later of two readings of the
 // same component. Empty where nothing was.
 profile::SampleSet stored_samples(profile::Store& store, const profile::Store::Device& device, int64_t run = 0);
+
+// Says on standard error where the process had to share its processor: the times are too long then.
+void warn_if_busy(const profile::CampaignResult& result);
 
 // "conv2d" -> ops; throws Error for an unknown one.
 std::vector<nn::Op> read_ops(const std::vector<std::string>& names);

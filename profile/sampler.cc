@@ -22,6 +22,7 @@ using device::Job;
 using nn::Op;
 
 constexpr int kEnoughForModel = 40;  // of an op: 30 to fit two leaves, 10 to test them
+constexpr float kNarrowest = 0.1F;   // share of a network's widths
 constexpr int kFruitless = 3000;     // draws in a row without anything new: the scope holds no more
 
 int draw_from(Rng& rng, const Range& range) {
@@ -31,6 +32,18 @@ int draw_from(Rng& rng, const Range& range) {
 template <class T>
 const T& draw_from(Rng& rng, const std::vector<T>& values) {
   return values[rng.below(static_cast<uint32_t>(values.size()))];
+}
+
+// Engines like widths that are multiples of something, and so do people: every second network or layer has widths that
+// are multiples of a power of two; drawn one by one, hardly any would have several such.
+int draw_step(Rng& rng) {
+  constexpr uint32_t kPowers = 5, kOdd = 5;  // up to 32
+  const uint32_t draw = rng.below(kPowers + kOdd);
+  return draw < kOdd ? 1 : 2 << (draw - kOdd);
+}
+int draw_width(Rng& rng, const Range& range, int step) {
+  const int low = (range.low + step - 1) / step, high = range.high / step;
+  return low > high ? draw_from(rng, range) : step * draw_from(rng, Range{low, high});
 }
 
 double mflop(const Component& c) { return static_cast<double>(nn::op_info(c.layer.op).flops(c.layer, c.in)) / 1e6; }
@@ -121,31 +134,39 @@ Component Sampler::single(Op op) {
   c.layer.op = op;
   if (op == Op::kConv2d) {
     const int height = draw_from(rng, scope_.image), width = draw_from(rng, scope_.image);
-    c.in = {{height, width, draw_from(rng, scope_.channel)}};
+    const int step = draw_step(rng);
+    c.in = {{height, width, draw_width(rng, scope_.channel, step)}};
     c.layer.attr.kernel = draw_from(rng, scope_.kernels);
     const int stride = draw_from(rng, scope_.strides);
     c.layer.attr.stride = {stride, stride};
     c.layer.attr.padding = rng.below(2) == 0 ? nn::Padding::kValid : nn::Padding::kSame;
     // A valid convolution has no output where its kernel is larger than the image.
     if (height < c.layer.attr.kernel[0] || width < c.layer.attr.kernel[1]) c.layer.attr.padding = nn::Padding::kSame;
-    c.layer.attr.units = draw_from(rng, scope_.channel);
+    c.layer.attr.units = draw_width(rng, scope_.channel, step);
     c.layer.attr.relu = true;
   } else if (op == Op::kFc) {
-    c.in = {{draw_from(rng, scope_.fc_dim)}};
-    c.layer.attr.units = draw_from(rng, scope_.fc_dim);
+    const int step = draw_step(rng);
+    c.in = {{draw_width(rng, scope_.fc_dim, step)}};
+    c.layer.attr.units = draw_width(rng, scope_.fc_dim, step);
     c.layer.attr.relu = true;
   } else {
-    const int step = draw_from(rng, scope_.steps);
-    c.in = {{step, draw_from(rng, scope_.rnn_dim)}};
-    c.layer.attr.units = draw_from(rng, scope_.rnn_dim);
+    const int time_steps = draw_from(rng, scope_.steps), step = draw_step(rng);
+    c.in = {{time_steps, draw_width(rng, scope_.rnn_dim, step)}};
+    c.layer.attr.units = draw_width(rng, scope_.rnn_dim, step);
   }
   return anonymous(std::move(c));
 }
 
 nn::NetworkSpec Sampler::draw_network() {
   const nn::NetworkSpec& network = scope_.networks[networks_ % scope_.networks.size()];
-  Rng rng(seed_, Stream::kSampler, 0, networks_++);
-  return narrow(network, [&](int widest) { return draw_from(rng, Range{1, widest}); });
+  const uint64_t number = networks_++;
+  if (number < scope_.networks.size()) return network;  // as it is, so that its own widths are within the scope
+  Rng rng(seed_, Stream::kSampler, 0, number);
+  const int step = draw_step(rng);
+  const float share = rng.uniform(kNarrowest, 1);  // of the widths: networks of all sizes
+  return narrow(network, [&](int widest) {
+    return draw_width(rng, {1, std::max(1, static_cast<int>(static_cast<float>(widest) * share))}, step);
+  });
 }
 
 std::vector<Job> Sampler::draw_jobs(int samples) {
