@@ -17,14 +17,30 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/threads.h"
+#include "device/engine.h"
+#include "device/identity.h"
 #include "nn/checkpoint.h"
 #include "nn/evaluate.h"
 #include "nn/fuse.h"
 #include "nn/summary.h"
 #include "nn/trainer.h"
+#include "profile/time_model.h"
 
 namespace fdi::cli {
 namespace {
+
+// Short enough for a demonstration. The published recipe is SearchConfig's own; the help says how to ask for it.
+compress::SearchConfig short_recipe() {
+  compress::SearchConfig config;
+  config.start = 0.9;
+  config.threshold_start = 0.7;
+  config.threshold_step = 0.015;
+  config.threshold_end = 0.995;
+  config.stage_steps = 100;
+  config.critic_lr = 1e-3;
+  config.compressor_lr = 3e-3;
+  return config;
+}
 
 constexpr const char* kSearch = "search.safetensors";  // the checkpoint of the search, the first of a run
 
@@ -32,7 +48,8 @@ struct CompressFlags {
   CommonOptions common;
   std::string model, data = "cifar10", method = "deepiot", size, out, augment = "on";
   bool resume = false;
-  compress::SearchConfig search;
+  std::string time_model;
+  compress::SearchConfig search = short_recipe();
   int epochs = 10, fine_tune_batch = 128, time_threads = 1;
   double lr = 0.02, validation = 0.1;
   int64_t limit = 0;
@@ -50,12 +67,15 @@ double read_part(const std::string& text) {
 }
 
 compress::SearchConfig search_config(const CompressFlags& flags, int image_size) {
-  if (flags.method != "deepiot" && flags.method != "deepiot+flops")
-    core::fail("--method {}: wanted deepiot or deepiot+flops", flags.method);
+  if (flags.method != "deepiot" && flags.method != "deepiot+flops" && flags.method != "fastdeepiot")
+    core::fail("--method {}: wanted deepiot, deepiot+flops or fastdeepiot", flags.method);
+  if (flags.method == "fastdeepiot" && flags.time_model.empty())
+    core::fail("--method fastdeepiot: needs --time-model FILE; `fastdeepiot fit` writes one");
   if (flags.method == "deepiot" && flags.search.lambda > 0)
     core::fail("--lambda {}: deepiot has no cost to weigh; take --method deepiot+flops", flags.search.lambda);
   if (flags.method != "deepiot" && !(flags.search.lambda > 0))
-    core::fail("--method {}: needs --lambda, the loss that a MFLOP counts as", flags.method);
+    core::fail("--method {}: needs --lambda, the loss that a {} counts as", flags.method,
+               flags.method == "fastdeepiot" ? "millisecond" : "MFLOP");
   if (flags.size.empty()) core::fail("what is the target? give --target-size, e.g. --target-size 10%");
   if (!(flags.validation > 0 && flags.validation < 1))
     core::fail("--validation {}: wanted 0 < fraction < 1", flags.validation);
@@ -83,6 +103,27 @@ compress::SearchState prepare(const CompressFlags& flags, const RunFolder& run) 
       core::fail("{}: cannot resume: {} is {}, was {}; ask for the same again, or start a new run in another folder",
                  run.file(kSearch), key, value.dump(), before.at(key).dump());
   return state;
+}
+
+// Of this machine with its native engine on --time-threads threads, or it says nothing here.
+std::optional<profile::TimeModel> read_time_model(const CompressFlags& flags) {
+  if (flags.time_model.empty()) return std::nullopt;
+  const nlohmann::json json = nn::parse_json(core::read_file(flags.time_model, 64 << 20), flags.time_model);
+  profile::TimeModel model = profile::TimeModel::from_json(json, flags.time_model);
+  const auto engine = device::make_engine("native");
+  device::Identity here = device::this_device(engine->name(), engine->version());
+  here.threads = flags.time_threads;
+  if (device::key(here) != device::key(model.device()))
+    core::fail("{}: tells the times of {}, but the network will run on {}; profile and fit this one", flags.time_model,
+               device::key(model.device()), device::key(here));
+  return model;
+}
+
+compress::Objective objective_of(const CompressFlags& flags, const compress::SearchState& state,
+                                 const std::optional<profile::TimeModel>& model) {
+  if (flags.method == "deepiot") return compress::no_objective();
+  if (flags.method == "deepiot+flops") return compress::flops_objective(state.model.spec, state.groups);
+  return compress::time_objective(state.model.spec, state.groups, *model);
 }
 
 nn::Evaluation judge(const nn::Model& model, const datasets::DatasetPtr& images, int batch) {
@@ -122,12 +163,12 @@ void compress_model(const CompressFlags& flags) {
   const nn::Model original = nn::load_model(flags.model);
   const ImageFacts facts = image_facts(original.metadata, flags.model);
   compress::SearchState state = prepare(flags, run);
+  const std::optional<profile::TimeModel> time_model = read_time_model(flags);
+  const compress::Objective objective = objective_of(flags, state, time_model);
   const TrainingImages images = open_training_images(state.config.data, state.config.seed);
   check_fit(*images.train, facts, original.spec.input, flags.model);
   run.make();
 
-  const compress::Objective objective =
-      flags.method == "deepiot" ? compress::no_objective() : compress::flops_objective(state.model.spec, state.groups);
   LoaderSource train(images.train, facts.normalization,
                      training_loader(state.config.data, state.config.batch, state.config.seed));
   LoaderSource validation(images.validation, facts.normalization, judging_loader(state.config.batch));
@@ -148,13 +189,17 @@ void compress_model(const CompressFlags& flags) {
   const BeforeAfter pair{original, small};
   const nlohmann::json measured = measure_before_after(pair);
   const auto memory = nn::Network::plan(nn::inference_spec(small.spec), 1, nn::Mode::kInference);
-  print(flags.common,
-        before_after_text(pair, measured) + fmt::format("test accuracy {:.2f}%, was {:.2f}%\nmodel: {}\n",
-                                                        100 * accuracy, 100 * accuracy_original, run.model()));
+  nlohmann::json predicted_ms;
+  if (time_model) predicted_ms = profile::predict_network(*time_model, small.spec).total_us / 1000;
+  const std::string prediction =
+      time_model ? fmt::format("predicted time {:.3f} ms\n", predicted_ms.get<double>()) : "";
+  print(flags.common, before_after_text(pair, measured) + prediction +
+                          fmt::format("test accuracy {:.2f}%, was {:.2f}%\nmodel: {}\n", 100 * accuracy,
+                                      100 * accuracy_original, run.model()));
   write_result(flags.common, {{"method", flags.method},
                               {"accuracy", accuracy},
                               {"accuracy_original", accuracy_original},
-                              {"predicted_ms", nullptr},  // no time model takes part
+                              {"predicted_ms", predicted_ms},  // null without --time-model
                               {"measured_ms", measured["after_ms"]["measured"]},
                               {"measured_ms_original", measured["before_ms"]["measured"]},
                               {"parameters", measured["parameters"]},
@@ -174,9 +219,11 @@ void add_compress(CLI::App& app) {
   };
   add("--model", flags->model, "FILE", "The trained model")->required();
   add("--data", flags->data, "NAME|PATH", "The images that it was trained on");
-  add("--method", flags->method, "NAME", "deepiot, or deepiot+flops: FLOPs count as a cost");
+  add("--method", flags->method, "NAME", "deepiot; deepiot+flops: FLOPs count as a cost; fastdeepiot: time does");
   add("--target-size", flags->size, "PART", "Stop when so much of the parameters is left, e.g. 10%");
-  add("--lambda", flags->search.lambda, "X", "What a MFLOP counts as, in units of the loss");
+  add("--lambda", flags->search.lambda, "X", "What a MFLOP, or a millisecond, counts as, in units of the loss");
+  add("--time-model", flags->time_model, "FILE",
+      "Times on this machine, by `fastdeepiot fit`; the result is predicted, too");
   command->add_flag("--cost-as-reward", flags->search.cost_as_reward,
                     "The cost reaches the compressor through the structures drawn, not through its slope");
   add("--out", flags->out, "RUN", "Folder of this run: checkpoints, keep.json and model.safetensors")->required();
@@ -202,7 +249,9 @@ void add_compress(CLI::App& app) {
   recipe("--time-threads", flags->time_threads, "N", "Threads of the networks that are timed in the end");
   command->footer(
       "The search writes a line per threshold: the units that are left of each layer, in the network's order, the\n"
-      "accuracy with units weighted by their probability, the cost. A kill at any moment costs at most a stage.\n\n"
+      "accuracy with units weighted by their probability, the cost. A kill at any moment costs at most a stage.\n"
+      "The published recipe: --start 0.5 --threshold-start 0 --threshold-step 0.025 --threshold-end 0.825\n"
+      "--stage-steps 500 --critic-lr 1e-4 --compressor-lr 1e-3; it wants a wide network and much time.\n\n"
       "Example:\n"
       "  fastdeepiot compress --model runs/vgg/model.safetensors --data cifar10 --target-size 10% --out runs/small");
   add_common(*command, flags->common, [flags] { compress_model(*flags); });

@@ -53,7 +53,7 @@ class Compress : public Program {
 TEST_F(Compress, MeetsItsTarget) {
   const Result r = run(tiny("small", {"--method", "deepiot+flops", "--lambda", "0.1", "--json", "out.json"}));
   ASSERT_EQ(r.status, 0) << r.err;
-  EXPECT_THAT(r.err, HasSubstr("threshold 0.000  units 6 16 120 84"));
+  EXPECT_THAT(r.err, HasSubstr("threshold 0.700  units 6 16 120 84"));
   EXPECT_THAT(r.out, HasSubstr("test accuracy"));
   const auto json = nlohmann::json::parse(core::read_file(path("out.json")));
   for (const char* key : {"method", "accuracy", "accuracy_original", "predicted_ms", "measured_ms",
@@ -96,9 +96,10 @@ TEST_F(Compress, RefusesWhatCannotBe) {
   };
   refused({"--target-size", "0"}, "--target-size 0: wanted a part of the parameters");
   refused({"--target-size", "120%"}, "--target-size 120%: wanted");
-  refused({"--method", "magic"}, "--method magic: wanted deepiot or deepiot+flops");
+  refused({"--method", "magic"}, "--method magic: wanted deepiot, deepiot+flops or fastdeepiot");
   refused({"--lambda", "1"}, "deepiot has no cost to weigh");
   refused({"--method", "deepiot+flops"}, "needs --lambda");
+  refused({"--method", "fastdeepiot", "--lambda", "1"}, "needs --time-model FILE");
   refused({"--resume"}, "search.safetensors is not there");
   refused({"--data", "synthetic:classes=5,height=16,width=16,train=160,test=40"}, "classes");
   refused({"--stage-steps", "0"}, "stage_steps is 0; wanted 1 or more");
