@@ -77,15 +77,15 @@ Measured measure(profile::Runner& runner, const nn::NetworkSpec& spec) {
   const profile::CampaignResult result = profile::run_campaign(runner, jobs, {}, options);
   warn_if_busy(result);
   Measured out;
-  std::vector<double> totals;
-  for (const profile::PassReading& r : result.readings) totals.push_back(r.reading.total.median_us);
-  out.total_us = device::median(std::move(totals));
-  const size_t layers = result.readings.front().reading.layers.size();
-  for (size_t i = 0; i < layers; ++i) {
-    std::vector<double> passes;
-    for (const profile::PassReading& r : result.readings) passes.push_back(r.reading.layers[i].median_us);
-    out.layer_us.push_back(device::median(std::move(passes)));
-  }
+  const std::vector<profile::PassReading> passes = profile::undisturbed(result.readings);
+  const auto median_of = [&](auto time_us) {
+    std::vector<double> us;
+    for (const profile::PassReading& pass : passes) us.push_back(time_us(pass.reading));
+    return device::median(std::move(us));
+  };
+  out.total_us = median_of([](const device::Reading& r) { return r.total.median_us; });
+  for (size_t i = 0; i < passes.front().reading.layers.size(); ++i)
+    out.layer_us.push_back(median_of([i](const device::Reading& r) { return r.layers[i].median_us; }));
   return out;
 }
 

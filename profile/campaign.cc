@@ -24,7 +24,10 @@ class Campaign {
         passes_(options.passes),
         start_(core::monotonic_seconds()),
         judge_(runner.identity().threads == 1) {
-    for (const PassReading& r : there) accept(r);
+    for (const PassReading& r : there) {
+      accept(r);
+      judge_.add(r.reading);
+    }
   }
 
   CampaignResult run() {
@@ -99,7 +102,9 @@ class Campaign {
 
   device::Reading measure(size_t job) {
     ++taken_;
-    return runner_.measure(jobs_[job], measure_);
+    device::Reading reading = runner_.measure(jobs_[job], measure_);
+    judge_.add(reading);
+    return reading;
   }
 
   void keep(const PassReading& reading) {
@@ -107,10 +112,7 @@ class Campaign {
     accept(reading);
     report();
   }
-  void accept(const PassReading& reading) {
-    judge_.add(reading.reading);
-    kept_[{reading.job, reading.pass}] = reading;
-  }
+  void accept(const PassReading& reading) { kept_[{reading.job, reading.pass}] = reading; }
 
   void report() {
     if (!options_.progress) return;

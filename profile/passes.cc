@@ -11,36 +11,73 @@ namespace {
 
 using device::median;
 
-// How much slower the clock was at each reading than it usually was.
+// Where nothing disturbs: a fifth of the readings are expected to be so. Their least would be a lucky one.
+double usual(std::vector<double> references) {
+  const auto at = references.begin() + static_cast<std::ptrdiff_t>(references.size() / 5);
+  std::ranges::nth_element(references, at);
+  return *at;
+}
+
+// How much slower the reference kernel was at each reading than it usually is.
 std::vector<double> slowness(std::span<const PassReading> readings) {
+  if (readings.empty()) return {};
   std::vector<double> values;
   for (const PassReading& r : readings) values.push_back(r.reading.reference_us);
-  const double usual = median(values);
-  for (double& v : values) v /= usual;
+  const double least = usual(values);
+  for (double& v : values) v /= least;
   return values;
+}
+
+constexpr double kSlow = 1.08;  // beyond it, a reference tells of a disturbance; the clock alone drifts by less
+
+void divide(device::Timing& time, double by) {
+  time.min_us /= by;
+  time.median_us /= by;
+  time.mean_us /= by;
 }
 
 }  // namespace
 
 bool Judge::disturbed(const device::Reading& reading) const {
-  constexpr double kLeastShare = 0.97, kClockOff = 0.05;
+  constexpr double kLeastShare = 0.97;
   constexpr size_t kFew = 5;  // before so many nobody knows what is usual
   if (one_thread_ && reading.cpu_share < kLeastShare) return true;
-  if (references_.size() < kFew) return false;
-  const double usual = median({references_.begin(), references_.end()});
-  return std::abs(reading.reference_us / usual - 1) > kClockOff;
+  return references_.size() >= kFew && reading.reference_us > kSlow * usual({references_.begin(), references_.end()});
 }
 
 void Judge::add(const device::Reading& reading) {
-  constexpr size_t kLatest = 31;  // some seconds: the clock drifts over minutes
+  constexpr size_t kLatest = 301;  // longer than a spell of disturbance, shorter than a drift of the clock
   references_.push_back(reading.reference_us);
   if (references_.size() > kLatest) references_.pop_front();
 }
 
+std::vector<PassReading> undisturbed(std::span<const PassReading> readings) {
+  constexpr size_t kAtLeast = 3;
+  const std::vector<double> slow = slowness(readings);
+  std::map<size_t, std::map<int, size_t>> passes;  // job -> pass -> index into readings
+  for (size_t i = 0; i < readings.size(); ++i) passes[readings[i].job][readings[i].pass] = i;
+  std::vector<PassReading> out;
+  for (const auto& [job, of_pass] : passes) {
+    std::vector<double> sorted;
+    for (const auto& [pass, i] : of_pass) sorted.push_back(slow[i]);
+    std::ranges::sort(sorted);
+    const double limit = std::max(kSlow, sorted[std::min(kAtLeast, sorted.size()) - 1]);
+    for (const auto& [pass, i] : of_pass) {
+      if (slow[i] > limit) continue;
+      out.push_back(readings[i]);
+      device::Reading& reading = out.back().reading;
+      divide(reading.total, slow[i]);
+      for (device::Timing& layer : reading.layers) divide(layer, slow[i]);
+    }
+  }
+  return out;
+}
+
 std::vector<size_t> outliers(std::span<const PassReading> readings) {
   const std::vector<double> slow = slowness(readings);
-  std::map<size_t, std::vector<size_t>> by_job;  // indices into readings
-  for (size_t i = 0; i < readings.size(); ++i) by_job[readings[i].job].push_back(i);
+  std::map<size_t, std::vector<size_t>> by_job;  // indices into readings, undisturbed ones
+  for (size_t i = 0; i < readings.size(); ++i)
+    if (slow[i] <= kSlow) by_job[readings[i].job].push_back(i);
 
   std::vector<double> difference(readings.size());
   for (const auto& [job, indices] : by_job) {
@@ -58,25 +95,24 @@ std::vector<size_t> outliers(std::span<const PassReading> readings) {
 }
 
 std::vector<Sample> combine(std::span<const device::Job> jobs, std::span<const PassReading> readings) {
-  const std::vector<double> slow = slowness(readings);
-  std::map<size_t, std::map<int, size_t>> passes;  // job -> pass -> index into readings
-  for (size_t i = 0; i < readings.size(); ++i) passes[readings[i].job][readings[i].pass] = i;
-
+  const std::vector<PassReading> usable = undisturbed(readings);  // in the order of their jobs
   std::vector<Sample> samples;
-  for (const auto& [job, of_pass] : passes) {
+  for (size_t begin = 0, end = 0; begin < usable.size(); begin = end) {
+    const size_t job = usable[begin].job;
+    while (end < usable.size() && usable[end].job == job) ++end;
     const std::vector<device::Component> components = device::components(jobs[job]);
     for (size_t layer = 0; layer < components.size(); ++layer) {
       Sample sample{components[layer], {}, {}};
       std::vector<double> minima, means, spreads;
-      for (const auto& [pass, i] : of_pass) {
-        const std::vector<device::Timing>& layers = readings[i].reading.layers;
+      for (size_t i = begin; i < end; ++i) {
+        const std::vector<device::Timing>& layers = usable[i].reading.layers;
         if (layers.size() != components.size())
           core::fail("job {}: a reading has {} layers, the job {}: they do not belong together", job, layers.size(),
                      components.size());
         const device::Timing& time = layers[layer];
-        sample.pass_us.push_back(time.median_us / slow[i]);
-        minima.push_back(time.min_us / slow[i]);
-        means.push_back(time.mean_us / slow[i]);
+        sample.pass_us.push_back(time.median_us);
+        minima.push_back(time.min_us);
+        means.push_back(time.mean_us);
         spreads.push_back(time.rel_mad);
         sample.time.runs += time.runs;
       }

@@ -17,19 +17,26 @@ struct PassReading {
   device::Reading reading;
 };
 
-// Tells disturbed readings as they come: the processor was taken away during the runs, or its clock was off for the
-// moment. A slow drift is no disturbance.
+// Tells disturbed readings as they come: the processor was taken away during the runs, or the reference kernel was
+// slow: somebody used the other half of the core, or the clock was off. (On a shared host such spells last for seconds
+// and come again and again; a layer is 25% slower then, the reference kernel 50%: that cannot be divided out.) A slow
+// drift is no disturbance.
 class Judge {
  public:
   // Of several threads the calling one also waits, for the others: only the clock is looked at.
   explicit Judge(bool one_thread) : one_thread_(one_thread) {}
   bool disturbed(const device::Reading& reading) const;
-  void add(const device::Reading& reading);  // one that is kept
+  void add(const device::Reading& reading);  // every one that was taken
 
  private:
   bool one_thread_;
-  std::deque<double> references_;  // the latest
+  std::deque<double> references_;  // the latest, of disturbed readings too
 };
+
+// Of each job, the readings that count: of each pass the last one, and of these the undisturbed ones, or the least
+// disturbed where hardly any are. Small differences of the clock, by the reference kernel, are divided out of the
+// times.
+std::vector<PassReading> undisturbed(std::span<const PassReading> readings);
 
 // Indices of readings that are slower than another pass over their job by far more than passes usually differ.
 std::vector<size_t> outliers(std::span<const PassReading> readings);
