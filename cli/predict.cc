@@ -67,17 +67,21 @@ struct Measured {
 };
 
 // The whole network, each layer where it runs, as a profile measures.
-Measured measure(profile::Runner& runner, const nn::NetworkSpec& spec) {
+Measured measure(profile::Runner& runner, const nn::NetworkSpec& spec, double reference_us) {
   const std::vector<device::Job> jobs{device::job_of(spec)};
   core::Progress progress;
   profile::CampaignOptions options;
+  options.reference_us = reference_us;
   options.progress = [&](const profile::CampaignProgress& p) {
     progress.update(fmt::format("measuring the network: {} of {} passes", p.done, p.total));
   };
   const profile::CampaignResult result = profile::run_campaign(runner, jobs, {}, options);
   warn_if_busy(result);
   Measured out;
-  const std::vector<profile::PassReading> passes = profile::undisturbed(result.readings);
+  const std::vector<profile::PassReading> passes = profile::undisturbed(result.readings, reference_us);
+  if (constexpr double kSlower = 1.08; reference_us > 0 && passes.front().reading.reference_us > kSlower * reference_us)
+    fmt::print(stderr, "the machine is slower than it was when it was profiled (reference kernel {:+.0f}%)\n",
+               100 * (passes.front().reading.reference_us / reference_us - 1));
   const auto median_of = [&](auto time_us) {
     std::vector<double> us;
     for (const profile::PassReading& pass : passes) us.push_back(time_us(pass.reading));
@@ -99,7 +103,10 @@ void predict(const PredictFlags& flags) {
   const Chosen chosen = choose_model(flags, runner->identity(), name);
   const profile::NetworkPrediction predicted = profile::predict_network(chosen.model, spec);
   std::optional<Measured> measured;
-  if (flags.measure) measured = measure(*runner, spec);
+  if (flags.measure) {
+    profile::Store store(store_path(flags.profiling));
+    measured = measure(*runner, spec, usual_reference_us(store, runner->identity()));
+  }
 
   size_t width = 5;
   for (const profile::LayerPrediction& l : predicted.layers) width = std::max(width, l.name.size());

@@ -98,6 +98,15 @@ profile::SampleSet stored_samples(profile::Store& store, const profile::Store::D
   return set;
 }
 
+double usual_reference_us(profile::Store& store, const device::Identity& identity) {
+  const std::optional<profile::Store::Device> device = store.find_device(identity);
+  std::vector<profile::PassReading> all;
+  if (device)
+    for (const profile::Store::Run& run : store.runs(device->id))
+      for (profile::PassReading& reading : store.readings(run.id)) all.push_back(std::move(reading));
+  return profile::usual_reference_us(all);
+}
+
 void warn_if_busy(const profile::CampaignResult& result) {
   constexpr double kIdle = 0.97;  // of a machine that does nothing else
   if (result.cpu_share < kIdle)

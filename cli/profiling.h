@@ -35,6 +35,9 @@ nn::NetworkSpec read_network(const std::string& what);
 // same component. Empty where nothing was.
 profile::SampleSet stored_samples(profile::Store& store, const profile::Store::Device& device, int64_t run = 0);
 
+// What the reference kernel took while the device was profiled; 0 where it was not.
+double usual_reference_us(profile::Store& store, const device::Identity& identity);
+
 // Says on standard error where the process had to share its processor: the times are too long then.
 void warn_if_busy(const profile::CampaignResult& result);
 

@@ -2,8 +2,10 @@
 #include "profile/campaign.h"
 
 #include <algorithm>
+#include <chrono>
 #include <deque>
 #include <map>
+#include <thread>
 
 #include "core/progress.h"
 #include "core/rng.h"
@@ -23,7 +25,7 @@ class Campaign {
         measure_(options.measure),
         passes_(options.passes),
         start_(core::monotonic_seconds()),
-        judge_(runner.identity().threads == 1) {
+        judge_(runner.identity().threads == 1, options.reference_us) {
     for (const PassReading& r : there) {
       accept(r);
       judge_.add(r.reading);
@@ -76,10 +78,13 @@ class Campaign {
       const device::Reading reading = measure(turn.job);
       // Again at the end of the pass, when the disturbance has gone. One that never goes is left as it is: the drift is
       // divided out, and the campaign's share of the processor tells.
-      if (judge_.disturbed(reading) && turn.again < kMaxAgain && !always_disturbed()) {
-        ++result_.remeasured;
-        turns.push_back({turn.job, turn.again + 1});
-        continue;
+      if (judge_.disturbed(reading) && !always_disturbed()) {
+        const bool alone = turns.empty();  // nothing else to do until it has gone
+        if (alone ? wait() : turn.again < kMaxAgain) {
+          ++result_.remeasured;
+          turns.push_back({turn.job, turn.again + 1});
+          continue;
+        }
       }
       keep({turn.job, pass, reading});
     }
@@ -97,7 +102,16 @@ class Campaign {
   }
   static constexpr double kTooShort = 0.01;  // of a resumed campaign: the pass was there already
 
-  bool always_disturbed() const { return result_.remeasured > kFewReadings + taken_ / 2; }
+  // Lets a spell of disturbance pass; false when the campaign has waited long enough.
+  bool wait() {
+    constexpr int kMostWaits = 50;  // 5 s
+    if (waits_ == kMostWaits) return false;
+    ++waits_;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    return true;
+  }
+
+  bool always_disturbed() const { return result_.remeasured - waits_ > kFewReadings + taken_ / 2; }
   static constexpr int kFewReadings = 20;
 
   device::Reading measure(size_t job) {
@@ -141,7 +155,7 @@ class Campaign {
   double start_;
   Judge judge_;
   std::map<std::pair<size_t, int>, PassReading> kept_;  // by job and pass
-  int taken_ = 0;
+  int taken_ = 0, waits_ = 0;
   CampaignResult result_;
 };
 

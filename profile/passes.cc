@@ -19,11 +19,11 @@ double usual(std::vector<double> references) {
 }
 
 // How much slower the reference kernel was at each reading than it usually is.
-std::vector<double> slowness(std::span<const PassReading> readings) {
-  if (readings.empty()) return {};
+std::vector<double> slowness(std::span<const PassReading> readings, double expected_us = 0) {
   std::vector<double> values;
   for (const PassReading& r : readings) values.push_back(r.reading.reference_us);
-  const double least = usual(values);
+  const double here = usual_reference_us(readings);
+  const double least = expected_us > 0 ? std::min(expected_us, here) : here;
   for (double& v : values) v /= least;
   return values;
 }
@@ -42,6 +42,7 @@ bool Judge::disturbed(const device::Reading& reading) const {
   constexpr double kLeastShare = 0.97;
   constexpr size_t kFew = 5;  // before so many nobody knows what is usual
   if (one_thread_ && reading.cpu_share < kLeastShare) return true;
+  if (expected_us_ > 0 && reading.reference_us > kSlow * expected_us_) return true;
   return references_.size() >= kFew && reading.reference_us > kSlow * usual({references_.begin(), references_.end()});
 }
 
@@ -51,9 +52,16 @@ void Judge::add(const device::Reading& reading) {
   if (references_.size() > kLatest) references_.pop_front();
 }
 
-std::vector<PassReading> undisturbed(std::span<const PassReading> readings) {
+double usual_reference_us(std::span<const PassReading> readings) {
+  if (readings.empty()) return 0;
+  std::vector<double> values;
+  for (const PassReading& r : readings) values.push_back(r.reading.reference_us);
+  return usual(std::move(values));
+}
+
+std::vector<PassReading> undisturbed(std::span<const PassReading> readings, double expected_us) {
   constexpr size_t kAtLeast = 3;
-  const std::vector<double> slow = slowness(readings);
+  const std::vector<double> slow = slowness(readings, expected_us);
   std::map<size_t, std::map<int, size_t>> passes;  // job -> pass -> index into readings
   for (size_t i = 0; i < readings.size(); ++i) passes[readings[i].job][readings[i].pass] = i;
   std::vector<PassReading> out;
@@ -65,6 +73,7 @@ std::vector<PassReading> undisturbed(std::span<const PassReading> readings) {
     for (const auto& [pass, i] : of_pass) {
       if (slow[i] > limit) continue;
       out.push_back(readings[i]);
+      if (slow[i] > kSlow) continue;  // no matter of the clock
       device::Reading& reading = out.back().reading;
       divide(reading.total, slow[i]);
       for (device::Timing& layer : reading.layers) divide(layer, slow[i]);

@@ -23,20 +23,24 @@ struct PassReading {
 // drift is no disturbance.
 class Judge {
  public:
-  // Of several threads the calling one also waits, for the others: only the clock is looked at.
-  explicit Judge(bool one_thread) : one_thread_(one_thread) {}
+  // Of several threads the calling one also waits, for the others: only the clock is looked at. `expected_us`: what the
+  // reference kernel took when this device was profiled; 0: nobody knows.
+  explicit Judge(bool one_thread, double expected_us = 0) : one_thread_(one_thread), expected_us_(expected_us) {}
   bool disturbed(const device::Reading& reading) const;
   void add(const device::Reading& reading);  // every one that was taken
 
  private:
   bool one_thread_;
+  double expected_us_;
   std::deque<double> references_;  // the latest, of disturbed readings too
 };
 
 // Of each job, the readings that count: of each pass the last one, and of these the undisturbed ones, or the least
 // disturbed where hardly any are. Small differences of the clock, by the reference kernel, are divided out of the
-// times.
-std::vector<PassReading> undisturbed(std::span<const PassReading> readings);
+// times. `expected_us`: see Judge.
+std::vector<PassReading> undisturbed(std::span<const PassReading> readings, double expected_us = 0);
+// What the reference kernel takes where nothing disturbs; 0 of no readings.
+double usual_reference_us(std::span<const PassReading> readings);
 
 // Indices of readings that are slower than another pass over their job by far more than passes usually differ.
 std::vector<size_t> outliers(std::span<const PassReading> readings);

@@ -17,6 +17,7 @@ constexpr std::array kSteps = {2, 3, 4, 6, 8, 12, 14, 16, 24, 32, 48, 64};
 constexpr int kBounds = 12;  // quantiles of a gate's field
 constexpr size_t kMaxVariables = 12;
 constexpr int kRounds = 3;               // of refinement at the end
+constexpr double kExplained = 1e-10;     // share of the error that is rounding: all is explained
 constexpr double kGain = 0.02;           // share of the error that a variable must take away
 constexpr double kQualifierGain = 0.02;  // share that a step or a bound must take away, else the plain field stays
 
@@ -54,7 +55,8 @@ class Search {
     const double chance = 2 * std::log(static_cast<double>(candidates.size())) / static_cast<double>(data_.size());
     gain_ = std::max(kGain, chance);
     double error = error_with(nullptr, chosen_.size());
-    while (chosen_.size() < kMaxVariables) {
+    const double explained = error * kExplained;
+    while (chosen_.size() < kMaxVariables && error > explained) {
       const Candidate* best = nullptr;
       double least = std::numeric_limits<double>::max();
       for (const Candidate& c : candidates) {
@@ -68,7 +70,9 @@ class Search {
       chosen_.push_back(*best);
       stale_ = true;
       refine(1);
-      error = drop_useless();
+      const double after = drop_useless();
+      if (after >= error) break;  // what came in went out again
+      error = after;
     }
     refine(kRounds);
     drop_useless();
