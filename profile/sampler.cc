@@ -10,7 +10,7 @@
 #include "core/error.h"
 #include "core/rng.h"
 #include "nn/layer.h"
-#include "profile/narrow.h"
+#include "nn/unit_groups.h"
 
 namespace fdi::profile {
 namespace {
@@ -200,6 +200,13 @@ void Sampler::offer(Component component) {
   }
   if (known_.insert(device::component_to_json(component).dump()).second)
     queues_[component.layer.op].push_back(std::move(component));
+}
+
+nn::NetworkSpec narrow(const nn::NetworkSpec& spec, const std::function<int(int)>& width) {
+  const nn::UnitGroups groups = nn::unit_groups(spec);
+  std::vector<int> widths;
+  for (const nn::UnitGroup& group : groups.groups) widths.push_back(width(group.count));
+  return nn::with_widths(spec, groups, widths);
 }
 
 std::vector<Job> groups(std::span<const Component> components) {

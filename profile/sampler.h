@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <set>
 #include <span>
@@ -50,6 +51,10 @@ class Sampler {
   std::set<std::string> known_;
   int64_t drawn_ = 0, too_large_ = 0;
 };
+
+// A network with fewer channels, units and hidden units, its layers fitting together as before. `width` tells the new
+// width of a unit group (nn/unit_groups.h) from the old one; it is called once for each, in order.
+nn::NetworkSpec narrow(const nn::NetworkSpec& spec, const std::function<int(int)>& width);
 
 // Jobs of about a dozen single layers, as many as a network has: as they come, or mixed by the seed.
 std::vector<device::Job> groups(std::span<const device::Component> components);
