@@ -94,15 +94,19 @@ void export_to(const DbFlags& flags) {
   check_writable(flags.file);
   Store store(store_path(flags.profiling));
   if (!flags.file.ends_with(".csv")) {
-    core::write_file_atomically(flags.file, store.export_json(flags.device).dump(1) + "\n");
+    core::write_file_atomically(flags.file, store.export_json(flags.device, flags.run).dump(1) + "\n");
     return;
   }
   const std::vector<Store::Device> devices = store.devices();
-  if (flags.device == 0 && devices.size() != 1)
+  int64_t device = flags.device;
+  for (const Store::Run& run : store.runs(0))
+    if (device == 0 && run.id == flags.run) device = run.device;
+  if (device == 0 && devices.size() != 1)
     core::fail("{}: a table holds one device, the database {}; say which with --device-id", flags.file, devices.size());
-  const profile::SampleSet set =
-      stored_samples(store, flags.device == 0 ? devices[0] : device_of(store, flags.device), flags.run);
-  if (set.samples.empty()) core::fail("{}: the device has no samples", flags.file);
+  const profile::SampleSet set = stored_samples(store, device == 0 ? devices[0] : device_of(store, device), flags.run);
+  if (set.samples.empty())
+    core::fail("{}: the device has no samples{}; `fastdeepiot db list` shows what there is", flags.file,
+               flags.run == 0 ? "" : fmt::format(" of run {}", flags.run));
   profile::write_samples_csv(flags.file, set);
 }
 
@@ -150,11 +154,11 @@ void add_db(CLI::App& app) {
   showing.add_option("device", flags->device, "Its number in db list")->required();
   add_json(showing, flags);
 
-  CLI::App& exporting = add(db, "export", "Write all, or one device, to a file", flags, export_to);
+  CLI::App& exporting = add(db, "export", "Write all, one device or one run to a file", flags, export_to);
   exporting.add_option("file", flags->file, "FILE.json for `db import`, or FILE.csv: samples of one device")
       ->required();
   exporting.add_option("--device-id", flags->device, "Only this device")->type_name("N");
-  exporting.add_option("--run", flags->run, "Only this run (csv)")->type_name("N");
+  exporting.add_option("--run", flags->run, "Only this run, without models")->type_name("N");
 
   CLI::App& importing =
       add(db, "import", "Take in what was exported elsewhere; nothing here is replaced", flags, import_from);

@@ -322,12 +322,13 @@ void Store::remove(Kind kind, int64_t id) {
                id);
 }
 
-json Store::export_json(int64_t device) {
+json Store::export_json(int64_t device, int64_t only_run) {
   json out = {{"fastdeepiot_db", kVersion}, {"devices", json::array()}};
   for (const Device& d : devices()) {
     if (device != 0 && d.id != device) continue;
     json runs_json = json::array(), models_json = json::array();
     for (const Run& run : runs(d.id)) {
+      if (only_run != 0 && run.id != only_run) continue;
       json jobs_json = json::array(), readings_json = json::array();
       for (const device::Job& job : jobs(run.id)) jobs_json.push_back(device::job_to_json(job));
       for (const PassReading& r : readings(run.id))
@@ -338,11 +339,16 @@ json Store::export_json(int64_t device) {
                            {"jobs", std::move(jobs_json)},
                            {"readings", std::move(readings_json)}});
     }
-    for (const Model& m : models(d.id)) models_json.push_back({{"created", m.created}, {"model", m.model}});
+    if (only_run != 0 && runs_json.empty()) continue;
+    for (const Model& m : only_run != 0 ? std::vector<Model>() : models(d.id))
+      models_json.push_back({{"created", m.created}, {"model", m.model}});
     out["devices"].push_back({{"identity", device::identity_to_json(d.identity)},
                               {"runs", std::move(runs_json)},
                               {"models", std::move(models_json)}});
   }
+  if (only_run != 0 && out["devices"].empty())
+    core::fail("{}: has no run {}{}; `fastdeepiot db list` shows what there is", path_, only_run,
+               device == 0 ? "" : fmt::format(" of device {}", device));
   if (device != 0 && out["devices"].empty())
     core::fail("{}: has no device {}; `fastdeepiot db list` shows what there is", path_, device);
   return out;

@@ -68,8 +68,9 @@ class Store {
   enum class Kind { kDevice, kRun, kModel };
   void remove(Kind kind, int64_t id);  // with all that belongs to it; throws Error where there is none
 
-  // All of it, or one device's part, as text that another store takes in.
-  nlohmann::json export_json(int64_t device = 0);
+  // All of it, one device's part, or one run without models, as text that another store takes in. Throws Error where
+  // there is none of that number.
+  nlohmann::json export_json(int64_t device = 0, int64_t run = 0);
   // Adds what is new: runs that are there gain the readings they lack. Throws Error naming `where` and changes nothing
   // where something does not fit.
   struct Imported {

@@ -146,6 +146,11 @@ TEST_F(StoreFile, ExportAndImport) {
   EXPECT_EQ(all["devices"].size(), 2U);
   EXPECT_EQ(store.export_json(run.device)["devices"].size(), 1U);
   EXPECT_THAT(refusal([&] { store.export_json(77); }), HasSubstr("has no device 77"));
+  const json one = store.export_json(0, run.id);
+  ASSERT_EQ(one["devices"].size(), 1U);
+  EXPECT_EQ(one["devices"][0]["runs"].size(), 1U);
+  EXPECT_TRUE(one["devices"][0]["models"].empty());
+  EXPECT_THAT(refusal([&] { store.export_json(0, 77); }), HasSubstr("has no run 77"));
 
   Store second((dir_ / "second.db").string());
   const Store::Imported imported = second.import_json(all, "f.json");
