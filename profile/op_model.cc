@@ -163,9 +163,9 @@ Prediction OpModel::predict(const device::Component& component) const {
 std::string OpModel::rules() const {
   return fmt::format(
       "{}  (held out: {} samples, {:.1f}% off on average, {:.0f}% of them within 10%; noise {:.1f}%)\n"
-      "sampled: {}\n{}",
+      "sampled: {}\n{}\n{}",
       nn::op_name(tree_.op), quality_.samples, 100 * quality_.mape, 100 * quality_.within_10,
-      100 * quality_.noise_floor, scope_.text(tree_.op), tree_.text());
+      100 * quality_.noise_floor, scope_.text(tree_.op), tree_.found(), tree_.text());
 }
 
 nlohmann::json OpModel::to_json() const {

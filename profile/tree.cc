@@ -9,25 +9,8 @@
 #include "profile/json_fields.h"
 
 namespace fdi::profile {
-namespace {
 
 using nn::Op;
-
-void append_text(const Tree& tree, int index, int depth, std::string& text) {
-  const Node& node = tree.nodes[index];
-  const std::string indent(2 * static_cast<size_t>(depth), ' ');
-  if (node.is_leaf()) {
-    text += fmt::format("{}{}  [{} samples, {:.1f}%]\n", indent, describe(tree.op, node.law), node.samples,
-                        100 * node.mape);
-    return;
-  }
-  text += fmt::format("{}{}:\n", indent, describe(tree.op, node.condition));
-  append_text(tree, node.left, depth + 1, text);
-  text += fmt::format("{}{}:\n", indent, describe(tree.op, node.condition, false));
-  append_text(tree, node.right, depth + 1, text);
-}
-
-}  // namespace
 
 bool Condition::holds(const Structure& structure) const {
   const double value = structure[field];
@@ -58,25 +41,6 @@ std::string Tree::path(int node) const {
     node = parent;
   }
   return text.empty() ? "always" : text;
-}
-
-std::string Tree::text() const {
-  std::string text;
-  append_text(*this, 0, 0, text);
-  return text;
-}
-
-std::string Tree::dot() const {
-  std::string text = fmt::format("digraph {} {{\n  node [shape=box, fontname=\"Helvetica\"];\n", nn::op_name(op));
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    const Node& node = nodes[i];
-    const std::string head = node.is_leaf() ? describe(op, node.law) : describe(op, node.condition) + "?";
-    text += fmt::format("  n{} [label=\"{}\\n{} samples, {:.1f}%\"{}];\n", i, head, node.samples, 100 * node.mape,
-                        node.is_leaf() ? ", style=rounded" : "");
-    if (node.is_leaf()) continue;
-    text += fmt::format("  n{} -> n{} [label=\"yes\"];\n  n{} -> n{} [label=\"no\"];\n", i, node.left, i, node.right);
-  }
-  return text + "}\n";
 }
 
 nlohmann::json tree_to_json(const Tree& tree) {

@@ -35,8 +35,10 @@ struct Tree {
   int leaf_of(const Structure& structure) const;
   double predict(const Structure& structure) const { return nodes[leaf_of(structure)].law(structure); }
   std::string path(int node) const;  // "in_channel is a multiple of 4, param_size > 2.1M"; the root: "always"
-  std::string text() const;          // indented, for a person
-  std::string dot() const;           // Graphviz source of figure 2
+  // For a person, written in tree_text.cc. Lines of at most 120 columns where the tree is not very deep.
+  std::string text() const;   // the tree, indented; laws that are too long for a line name their terms x1, x2, ...
+  std::string found() const;  // one sentence: which sizes are rounded up to what, which memory bounds there are
+  std::string dot() const;    // Graphviz source of figure 2; of a law the largest terms
 };
 
 nlohmann::json tree_to_json(const Tree& tree);

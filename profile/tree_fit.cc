@@ -236,6 +236,22 @@ Tree fit_granular(std::span<const Observation> data, const FitOptions& options, 
   return apart.error < kClearlyBetter * whole.error ? apart.tree : whole.tree;
 }
 
+// Which part of the time each variable of each law tells: of the node's samples together.
+void add_shares(Tree& tree, std::span<const Observation> data) {
+  std::vector<double> total(tree.nodes.size());
+  for (Node& node : tree.nodes) node.law.share.assign(node.law.variables.size(), 0);
+  for (const Observation& o : data)
+    for (int at = 0; at >= 0;) {
+      Node& node = tree.nodes[at];
+      for (size_t i = 0; i < node.law.variables.size(); ++i)
+        if (node.law.weight[i] > 0) node.law.share[i] += node.law.weight[i] * value(node.law.variables[i], o.structure);
+      total[at] += node.law(o.structure);
+      at = node.is_leaf() ? -1 : node.condition.holds(o.structure) ? node.left : node.right;
+    }
+  for (size_t at = 0; at < tree.nodes.size(); ++at)
+    for (double& share : tree.nodes[at].law.share) share = total[at] > 0 ? std::min(1.0, share / total[at]) : 0;
+}
+
 }  // namespace
 
 Tree fit_tree(std::span<const Observation> observations, const FitOptions& options, FitCost* cost) {
@@ -246,9 +262,14 @@ Tree fit_tree(std::span<const Observation> observations, const FitOptions& optio
   std::sort(data.begin(), data.end(), [](const Observation& a, const Observation& b) {
     return a.structure.value != b.structure.value ? a.structure.value < b.structure.value : a.us < b.us;
   });
-  if (options.features == Features::kGranular) return fit_granular(data, options, counted);
-  const Limits limits{options.stop_mape, options.min_samples, options.min_child, kThresholds};
-  return Grower(data, paper_variables(data[0].structure.op), false, options.weighting, limits, counted).grow();
+  const auto grow = [&] {
+    if (options.features == Features::kGranular) return fit_granular(data, options, counted);
+    const Limits limits{options.stop_mape, options.min_samples, options.min_child, kThresholds};
+    return Grower(data, paper_variables(data[0].structure.op), false, options.weighting, limits, counted).grow();
+  };
+  Tree tree = grow();
+  add_shares(tree, data);
+  return tree;
 }
 
 }  // namespace fdi::profile

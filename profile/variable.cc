@@ -130,14 +130,19 @@ double Law::operator()(const Structure& structure) const {
   return us;
 }
 
+std::string describe_term(Op op, const Variable& variable) {
+  return unit(op, variable.field).name + qualifiers(op, variable);
+}
+
+double weight_in_unit(Op op, const Variable& variable, double weight) { return weight * unit(op, variable.field).per; }
+
 std::string describe(Op op, const Law& law) {
   std::string text;
   for (size_t i = 0; i < law.variables.size(); ++i) {
     const Variable& variable = law.variables[i];
     if (law.weight[i] == 0) continue;
-    const Unit u = unit(op, variable.field);
-    text += fmt::format("{}{:.3g} {}{}", text.empty() ? "" : " + ", law.weight[i] * u.per, u.name,
-                        qualifiers(op, variable));
+    text += fmt::format("{}{:.3g} {}", text.empty() ? "" : " + ", weight_in_unit(op, variable, law.weight[i]),
+                        describe_term(op, variable));
   }
   if (law.bias > 0 || text.empty()) text += fmt::format("{}{:.3g} us", text.empty() ? "" : " + ", law.bias);
   return text;
@@ -148,6 +153,7 @@ nlohmann::json law_to_json(Op op, const Law& law) {
   for (size_t i = 0; i < law.variables.size(); ++i) {
     const Variable& variable = law.variables[i];
     nlohmann::json term = {{"variable", field_name(op, variable.field)}, {"us_per_unit", law.weight[i]}};
+    if (!law.share.empty()) term["share"] = law.share[i];
     for (const Axis axis : rounded_axes(op, variable.field))
       if (variable.granularity[axis] > 1) term["steps"][std::string(axis_name(op, axis))] = variable.granularity[axis];
     if (variable.above >= 0) term["only_if"] = {{"feature", field_name(op, variable.gate)}, {"above", variable.above}};
@@ -162,6 +168,7 @@ Law law_from_json(Op op, const nlohmann::json& json, const std::string& where) {
   for (const nlohmann::json& term : array_field(json, "terms", where)) {
     Variable variable{.field = field_of(op, text_field(term, "variable", where), where)};
     law.weight.push_back(number_field(term, "us_per_unit", where, 0));
+    if (term.contains("share")) law.share.push_back(number_field(term, "share", where, 0, 1));
     if (term.contains("only_if")) {
       variable.gate = field_of(op, text_field(term["only_if"], "feature", where), where);
       variable.above = number_field(term["only_if"], "above", where, 0);
@@ -172,6 +179,7 @@ Law law_from_json(Op op, const nlohmann::json& json, const std::string& where) {
           variable.granularity[axis] = static_cast<int>(number_field(term["steps"], name.c_str(), where, 1, 1e6));
     law.variables.push_back(variable);
   }
+  if (law.share.size() != law.variables.size()) law.share.clear();  // an older file has none
   return law;
 }
 

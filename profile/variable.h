@@ -38,11 +38,15 @@ std::string describe(nn::Op op, const Variable& variable);  // "FLOPs (out_chann
 
 struct Law {
   std::vector<Variable> variables;
-  std::vector<double> weight;  // of each variable, us per unit
-  double bias = 0;             // us
+  std::vector<double> weight;   // of each variable, us per unit
+  double bias = 0;              // us
+  std::vector<double> share{};  // of each variable in the time of the samples it was fitted to; empty: not known
   double operator()(const Structure& structure) const;
 };
 std::string describe(nn::Op op, const Law& law);  // "3.1 ns/kFLOP + 0.2 ns/mem_in + 1.5 us"
+// The same in parts: "ns/kFLOP (out_channel in steps of 16)", and the weight as a number of that unit.
+std::string describe_term(nn::Op op, const Variable& variable);
+double weight_in_unit(nn::Op op, const Variable& variable, double weight);
 
 nlohmann::json law_to_json(nn::Op op, const Law& law);
 Law law_from_json(nn::Op op, const nlohmann::json& json, const std::string& where);
