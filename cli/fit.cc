@@ -3,17 +3,16 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "cli/commands.h"
+#include "cli/figures.h"
 #include "cli/profiling.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "profile/compare.h"
-#include "profile/plot.h"
 
 namespace fdi::cli {
 namespace {
@@ -68,11 +67,6 @@ std::string quality_table(const profile::TimeModel& model) {
   return text;
 }
 
-void report(const profile::Plotted& plotted) {
-  for (const std::string& file : plotted.files) fmt::print(stderr, "wrote {}\n", file);
-  if (!plotted.missing.empty()) fmt::print(stderr, "{}\n", plotted.missing);
-}
-
 void fit(const FitFlags& flags) {
   profile::FitOptions options;
   options.seed = flags.profiling.common.seed;
@@ -82,21 +76,9 @@ void fit(const FitFlags& flags) {
   std::optional<profile::Store> store;
   if (flags.samples.empty()) store.emplace(store_path(flags.profiling));
   const profile::SampleSet set = read_samples(flags, store);
-  if (set.device.emulated && !flags.force)
-    core::fail("{}: is an emulated device, whose times mean nothing; --force makes a model of them all the same",
-               device::key(set.device));
-  const profile::TimeModel model = profile::TimeModel::fit(set, options);
-  const nlohmann::json json = model.to_json();
-  if (!flags.out.empty()) core::write_file_atomically(flags.out, json.dump(2) + "\n");
-  int64_t id = 0;
-  if (store) id = store->add_model(set.device, json);
-  if (!flags.figures.empty()) {
-    std::error_code error;
-    std::filesystem::create_directories(flags.figures, error);
-    if (error) core::fail("--figures {}: cannot make the folder: {}", flags.figures, error.message());
-    for (const auto& [op, q] : model.quality())
-      report(profile::plot_graph(fmt::format("{}/tree_{}", flags.figures, nn::op_name(op)), model.dot(op)));
-  }
+  const auto [model, id] = fit_model(set, options, flags.force, store ? &*store : nullptr);
+  if (!flags.out.empty()) core::write_file_atomically(flags.out, model.to_json().dump(2) + "\n");
+  if (!flags.figures.empty()) draw_figures(flags.figures, set, model, options);
   const CommonOptions& common = flags.profiling.common;
   print(common, fmt::format("{}{}\n\n{}\n{}", device::key(set.device),
                             set.device.emulated ? "  (EMULATED: these times mean nothing)" : "", model.rules(),
@@ -145,7 +127,10 @@ void add_fit(CLI::App& app) {
   command->add_flag("--compare", flags->compare,
                     "Also fit SVR, DT, RF, GBRT, DNN (scikit-learn) and FLOPs alone on the same samples: Table 5");
   command->add_option("--out", flags->out, "Also write the model to a file")->type_name("FILE");
-  command->add_option("--figures", flags->figures, "Draw the trees into this folder (Graphviz)")->type_name("DIR");
+  command
+      ->add_option("--figures", flags->figures,
+                   "Write the model's data and draw its trees (figure 2) and the safe region (figure 4) in this folder")
+      ->type_name("DIR");
   command->add_flag("--force", flags->force, "Learn from an emulated device too");
   command->footer(
       "Example:\n  fastdeepiot fit --figures figures --json fit.json\n"

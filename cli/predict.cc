@@ -10,7 +10,7 @@
 
 #include "cli/commands.h"
 #include "cli/network_choice.h"
-#include "cli/profiling.h"
+#include "cli/profile_run.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/progress.h"
@@ -23,7 +23,8 @@ struct PredictFlags {
   ProfilingOptions profiling;
   std::string model, zoo, spec, time_model;
   double width = 1;
-  bool measure = false, force = false;
+  int samples = 1300;
+  bool measure = false, force = false, profile = false;
 };
 
 struct Chosen {
@@ -31,27 +32,47 @@ struct Chosen {
   std::string note;  // where it is of another device, or of an emulated one
 };
 
-// The file, or the newest of the device's models in the database.
-profile::TimeModel find_model(const PredictFlags& flags, const device::Identity& device, const std::string& network) {
+// The paper's section 4.3: a device that has no model is profiled, here for the layers of one network.
+profile::TimeModel make_model(const PredictFlags& flags, profile::Runner& runner, const nn::NetworkSpec& network) {
+  ProfileFlags asked;
+  asked.profiling = flags.profiling;
+  asked.specs = {network};
+  asked.samples = flags.samples;
+  profile_device(asked, runner);
+  profile::Store store(store_path(flags.profiling));
+  profile::FitOptions options;
+  options.seed = flags.profiling.common.seed;
+  const profile::SampleSet set = stored_samples(store, store.find_device(runner.identity()).value());
+  return fit_model(set, options, flags.force, &store).model;
+}
+
+// The file, or the newest of the device's models in the database, or one made now.
+profile::TimeModel find_model(const PredictFlags& flags, profile::Runner& runner, const nn::NetworkSpec& network,
+                              const std::string& name) {
   if (!flags.time_model.empty())
     return profile::TimeModel::from_json(nn::parse_json(core::read_file(flags.time_model, 64 << 20), flags.time_model),
                                          flags.time_model);
   const std::string path = store_path(flags.profiling);
-  profile::Store store(path);
-  const std::optional<profile::Store::Model> found = store.newest_model(device);
-  if (found) return profile::TimeModel::from_json(found->model, fmt::format("{}: model {}", path, found->id));
+  const device::Identity device = runner.identity();
+  if (const auto found = profile::Store(path).newest_model(device); found)
+    return profile::TimeModel::from_json(found->model, fmt::format("{}: model {}", path, found->id));
+  if (flags.profile) return make_model(flags, runner, network);
   const ProfilingOptions& p = flags.profiling;
-  std::string command = "--for " + network;
+  std::string command = "--for " + name;
   if (p.device != "local") command += " --device " + p.device;
   if (p.engine != "native") command += " --engine " + p.engine;
   if (!p.common.isa.empty()) command += " --isa " + p.common.isa;
   if (p.common.threads != 1) command += fmt::format(" --threads {}", p.common.threads);
-  core::fail("{}: no time model in {}; run `fastdeepiot profile {}`, then `fastdeepiot fit` with the same device",
-             device::key(device), path, command);
+  core::fail(
+      "{}: no time model in {}; run `fastdeepiot profile {}`, then `fastdeepiot fit` with the same device, or predict "
+      "with --profile",
+      device::key(device), path, command);
 }
 
-Chosen choose_model(const PredictFlags& flags, const device::Identity& device, const std::string& network) {
-  Chosen chosen{find_model(flags, device, network), ""};
+Chosen choose_model(const PredictFlags& flags, profile::Runner& runner, const nn::NetworkSpec& network,
+                    const std::string& name) {
+  Chosen chosen{find_model(flags, runner, network, name), ""};
+  const device::Identity device = runner.identity();
   const device::Identity& of = chosen.model.device();
   if (of.emulated)
     chosen.note = fmt::format("model of an EMULATED device ({}): its times mean nothing", device::key(of));
@@ -84,6 +105,7 @@ Measured measure(profile::Runner& runner, const nn::NetworkSpec& spec, double re
                100 * (passes.front().reading.reference_us / reference_us - 1));
   const auto median_of = [&](auto time_us) {
     std::vector<double> us;
+    us.reserve(passes.size());
     for (const profile::PassReading& pass : passes) us.push_back(time_us(pass.reading));
     return device::median(std::move(us));
   };
@@ -100,7 +122,7 @@ void predict(const PredictFlags& flags) {
   const nn::NetworkSpec spec = flags.model.empty() ? choose_network(flags.zoo, flags.spec, flags.width, {}, 0)
                                                    : nn::load_model(flags.model).spec;
   const std::unique_ptr<profile::Runner> runner = make_runner(flags.profiling);
-  const Chosen chosen = choose_model(flags, runner->identity(), name);
+  const Chosen chosen = choose_model(flags, *runner, spec, name);
   const profile::NetworkPrediction predicted = profile::predict_network(chosen.model, spec);
   std::optional<Measured> measured;
   if (flags.measure) {
@@ -162,6 +184,12 @@ void add_predict(CLI::App& app) {
       ->add_option("--time-model", flags->time_model,
                    "A time model's file (fit --out); the device's newest of the database unless given")
       ->type_name("FILE");
+  auto* profile = command->add_flag("--profile", flags->profile,
+                                    "Where the device has no time model yet: profile it for this network, and fit one");
+  command->add_option("--samples", flags->samples, "Components to time with --profile")
+      ->type_name("N")
+      ->capture_default_str()
+      ->needs(profile);
   command->add_flag("--measure", flags->measure, "Also measure each layer and the whole");
   command->add_flag("--force", flags->force, "Use a model of another or an emulated device; the output says so");
   command->footer(

@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
-#include "cli/profiling.h"
+#include "cli/profile_run.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/progress.h"
@@ -23,20 +23,12 @@ namespace {
 
 using profile::Store;
 
-struct ProfileFlags {
-  ProfilingOptions profiling;
-  std::vector<std::string> ops, networks;
-  std::string scope, cache = "network", csv;
-  int samples = 1300, passes = 15;
-  double minutes = 15, max_mflop = 0, target_mape = 0;
-  bool adaptive = false;
-};
-
 profile::SamplingScope read_scope(const ProfileFlags& flags, profile::Runner& runner) {
   profile::SamplingScope scope;
   if (!flags.scope.empty())
     scope = profile::scope_from_json(nn::parse_json(core::read_file(flags.scope, 64 << 20), flags.scope), flags.scope);
   for (const std::string& network : flags.networks) scope.networks.push_back(read_network(network));
+  scope.networks.insert(scope.networks.end(), flags.specs.begin(), flags.specs.end());
   if (!flags.ops.empty()) scope.ops = read_ops(flags.ops);
   if (flags.max_mflop != 0) scope.max_mflop = flags.max_mflop;
   const bool all = scope.ops.empty();
@@ -151,7 +143,9 @@ profile::CampaignResult adaptive_campaign(profile::Runner& runner, Store& store,
   return all;
 }
 
-void profile_device(const ProfileFlags& flags) {
+}  // namespace
+
+nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner) {
   if (flags.samples < 1 || flags.samples > 1'000'000) core::fail("--samples {}: wanted 1 to 1000000", flags.samples);
   if (flags.passes < 1 || flags.passes > 1000) core::fail("--passes {}: wanted 1 to 1000", flags.passes);
   if (!(flags.minutes >= 0)) core::fail("--minutes {}: wanted a number above 0", flags.minutes);
@@ -162,9 +156,8 @@ void profile_device(const ProfileFlags& flags) {
   profile::CampaignOptions options;
   device::cache_mode(flags.cache);  // an unknown name is refused before anything is done
 
-  const std::unique_ptr<profile::Runner> runner = make_runner(flags.profiling);
-  const device::Identity identity = runner->identity();
-  const profile::SamplingScope scope = read_scope(flags, *runner);
+  const device::Identity identity = runner.identity();
+  const profile::SamplingScope scope = read_scope(flags, runner);
   Store store(store_path(flags.profiling));
   nlohmann::json request = {{"scope", profile::scope_to_json(scope)},
                             {"samples", flags.samples},
@@ -206,9 +199,9 @@ void profile_device(const ProfileFlags& flags) {
     result.readings = there;
     result.passes = flags.passes;
   } else if (flags.adaptive)
-    result = adaptive_campaign(*runner, store, run, scope, flags, options);
+    result = adaptive_campaign(runner, store, run, scope, flags, options);
   else
-    result = profile::run_campaign(*runner, jobs, there, options);
+    result = profile::run_campaign(runner, jobs, there, options);
   if (flags.adaptive) jobs = store.jobs(run.id);
   store.finish_run(run.id);
 
@@ -218,15 +211,13 @@ void profile_device(const ProfileFlags& flags) {
                               result.passes < flags.passes ? "; the time was up before all passes were made" : ""));
   warn_if_busy(result);
   if (!flags.csv.empty()) profile::write_samples_csv(flags.csv, {identity, samples});
-  write_result(common, {{"samples", samples.size()},
-                        {"minutes", result.minutes},
-                        {"remeasured", result.remeasured},
-                        {"device", device::key(identity)},
-                        {"run", run.id},
-                        {"passes", result.passes}});
+  return {{"samples", samples.size()},
+          {"minutes", result.minutes},
+          {"remeasured", result.remeasured},
+          {"device", device::key(identity)},
+          {"run", run.id},
+          {"passes", result.passes}};
 }
-
-}  // namespace
 
 void add_profile(CLI::App& app) {
   CLI::App* command = app.add_subcommand("profile", "Time layers on a device; what a time model is learnt from");
@@ -275,7 +266,9 @@ void add_profile(CLI::App& app) {
       "  fastdeepiot profile --isa sse4 --for runs/vgg/model.safetensors\n"
       "  fastdeepiot profile --device ssh:pi@board --for vgg16 --minutes 15\n"
       "Each reading is stored as it is taken; interrupted, the same command goes on.");
-  add_profiling(*command, flags->profiling, [flags] { profile_device(*flags); });
+  add_profiling(*command, flags->profiling, [flags] {
+    write_result(flags->profiling.common, profile_device(*flags, *make_runner(flags->profiling)));
+  });
 }
 
 }  // namespace fdi::cli

@@ -107,6 +107,15 @@ double usual_reference_us(profile::Store& store, const device::Identity& identit
   return profile::usual_reference_us(all);
 }
 
+Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& options, bool force, profile::Store* store) {
+  if (set.device.emulated && !force)
+    core::fail("{}: is an emulated device, whose times mean nothing; --force makes a model of them all the same",
+               device::key(set.device));
+  Fitted fitted{profile::TimeModel::fit(set, options)};
+  if (store != nullptr) fitted.id = store->add_model(set.device, fitted.model.to_json());
+  return fitted;
+}
+
 void warn_if_busy(const profile::CampaignResult& result) {
   constexpr double kIdle = 0.97;  // of a machine that does nothing else
   if (result.cpu_share < kIdle)

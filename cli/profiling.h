@@ -38,6 +38,13 @@ profile::SampleSet stored_samples(profile::Store& store, const profile::Store::D
 // What the reference kernel took while the device was profiled; 0 where it was not.
 double usual_reference_us(profile::Store& store, const device::Identity& identity);
 
+// Learns a model from the samples and keeps it in the store. An emulated device is refused unless `force`.
+struct Fitted {
+  profile::TimeModel model;
+  int64_t id = 0;  // in the store; 0: there is none
+};
+Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& options, bool force, profile::Store* store);
+
 // Says on standard error where the process had to share its processor: the times are too long then.
 void warn_if_busy(const profile::CampaignResult& result);
 

@@ -20,7 +20,7 @@ std::string wrapped(const std::string& text, size_t indent) {
   while (text.size() - begin > room) {
     size_t end = text.rfind(' ', begin + room);
     if (end == std::string::npos || end <= begin) break;
-    out += text.substr(begin, end - begin) + "\n" + std::string(indent, ' ');
+    out += text.substr(begin, text.find_last_not_of(' ', end) + 1 - begin) + "\n" + std::string(indent, ' ');
     begin = end + 1;
     room = kColumns - indent;
   }
@@ -105,6 +105,7 @@ class Printer {
 // "16 (64% of the time), 32 (8%)", the largest part first; empty where all are small.
 std::string by_share(const std::map<std::string, double>& shares, bool& first) {
   std::vector<std::pair<double, std::string>> sorted;
+  sorted.reserve(shares.size());
   for (const auto& [what, share] : shares) sorted.emplace_back(-share, what);
   std::sort(sorted.begin(), sorted.end());
   std::string text;

@@ -62,6 +62,7 @@ TEST_F(Profiling, FromMeasuringToPredicting) {
   for (const char* key : {"samples", "mape", "mae_us", "r2", "within_5", "within_10", "noise_floor", "p_values"})
     EXPECT_TRUE(fit["ops"]["fc"].contains(key)) << key;
   EXPECT_THAT(core::read_file(path("figures/tree_fc.dot")), HasSubstr("digraph"));
+  EXPECT_EQ(json::parse(core::read_file(path("figures/model.json"))), json::parse(core::read_file(path("model.json"))));
   const json from_csv = run_json({"fit", "--samples", "s.csv"});
   EXPECT_EQ(from_csv["ops"]["fc"]["samples"], fit["ops"]["fc"]["samples"]);
 
@@ -102,6 +103,27 @@ TEST_F(Profiling, FromMeasuringToPredicting) {
   EXPECT_EQ(run_json({"db", "list"}).size(), 0U);
   EXPECT_THAT(run({"db", "import", "all.json"}).out, HasSubstr("1 runs read, 10 new readings, 1 new models"));
   EXPECT_THAT(run({"db", "show", "1"}).out, HasSubstr("60 fc"));
+}
+
+TEST_F(Profiling, ADeviceWithoutAModelIsProfiledOnce) {
+  core::write_file_atomically(path("net.json"), R"({"name": "n", "input": [30], "layers": [
+    {"op": "fc", "name": "a", "inputs": ["input"], "units": 20},
+    {"op": "fc", "name": "b", "inputs": ["a"], "units": 7}]})");
+  const std::vector<std::string> predict = {"predict", "--spec", "net.json", "--profile", "--samples", "60"};
+  const json first = run_json(predict), again = run_json(predict);
+  ASSERT_EQ(first["layers"].size(), 2U);
+  EXPECT_EQ(again["predicted_ms"], first["predicted_ms"]);
+  const json list = run_json({"db", "list"});
+  ASSERT_EQ(list.size(), 1U);
+  EXPECT_EQ(list[0]["runs"].size(), 1U);
+  EXPECT_EQ(list[0]["models"].size(), 1U);
+
+  EXPECT_EQ(run({"db", "export", "one.json", "--run", "1"}).status, 0);
+  const json one = json::parse(core::read_file(path("one.json")));
+  EXPECT_EQ(one["devices"][0]["runs"].size(), 1U);
+  EXPECT_EQ(one["devices"][0]["models"].size(), 0U);
+  refused({"db", "export", "none.json", "--run", "7"}, "has no run 7");
+  refused({"db", "export", "none.csv", "--run", "7"}, "of run 7");
 }
 
 TEST_F(Profiling, AStoppedRunGoesOn) {

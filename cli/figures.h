@@ -1,0 +1,14 @@
+// The figures of a time model: data and pictures in a folder. Called by fit.
+#pragma once
+#include <string>
+
+#include "profile/time_model.h"
+
+namespace fdi::cli {
+
+// model.json; figure 2: tree_OP.dot and .svg; figure 4: safe_region.json, .plot.csv, .gp and .svg of convolutions.
+// What was written, and what cannot be drawn and why, is said on standard error.
+void draw_figures(const std::string& folder, const profile::SampleSet& set, const profile::TimeModel& model,
+                  profile::FitOptions options);
+
+}  // namespace fdi::cli
