@@ -127,6 +127,7 @@ void warn_if_busy(const profile::CampaignResult& result) {
 
 std::vector<nn::Op> read_ops(const std::vector<std::string>& names) {
   std::vector<nn::Op> ops;
+  ops.reserve(names.size());
   for (const std::string& name : names) ops.push_back(profile::op_from_name(name));
   return ops;
 }
