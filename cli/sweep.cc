@@ -181,6 +181,7 @@ void sweep(SweepFlags& flags) {
   if (!prefix.empty()) check_writable(prefix + ".svg");
 
   std::vector<device::Component> components;
+  components.reserve(layers.size());
   for (const Layer& layer : layers) components.push_back(component_of(op, layer, padding));
   const std::unique_ptr<profile::Runner> runner = make_runner(flags.profiling);
   if (!runner->supports(op)) core::fail("--op {}: the engine {} has none of its own", flags.op, flags.profiling.engine);
@@ -196,6 +197,7 @@ void sweep(SweepFlags& flags) {
   std::iota(order.begin(), order.end(), size_t{0});
   core::Rng(options.seed, core::Stream::kSampler).shuffle(order.begin(), order.end());
   std::vector<device::Component> shuffled;
+  shuffled.reserve(order.size());
   for (const size_t i : order) shuffled.push_back(components[i]);
   std::vector<device::Job> jobs;
   for (const device::Job& group : profile::groups(shuffled))

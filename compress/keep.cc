@@ -65,7 +65,8 @@ std::vector<int> widths_of(const Keep& keep) {
 std::vector<bool> kept_units(const Keep& keep, const nn::UnitGroups& groups) {
   std::vector<bool> kept(static_cast<size_t>(groups.units()));
   for (size_t g = 0; g < keep.units.size(); ++g)
-    for (const int unit : keep.units[g]) kept[static_cast<size_t>(groups.groups[g].first + unit)] = true;
+    for (const int unit : keep.units[g])
+      kept[static_cast<size_t>(groups.groups[g].first) + static_cast<size_t>(unit)] = true;
   return kept;
 }
 

@@ -25,6 +25,7 @@ namespace {
 // A group of its own, so that what a shell or ssh starts can be ended with it.
 int spawn(pid_t& pid, const std::vector<std::string>& words, int socket) {
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   posix_spawn_file_actions_t actions;
