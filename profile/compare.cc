@@ -30,20 +30,6 @@ struct OpData {
 // Everything that any law or condition of the time model may use.
 std::vector<double> inputs(const Structure& structure) { return {structure.value.begin(), structure.value.end()}; }
 
-OpQuality judge(std::span<const double> predicted, std::span<const Observation> held_out) {
-  std::vector<double> measured;
-  for (const Observation& o : held_out) measured.push_back(o.us);
-  const Errors e = errors(predicted, measured);
-  OpQuality q;
-  q.samples = static_cast<int>(held_out.size());
-  q.mape = e.mape;
-  q.mae_us = e.mae_us;
-  q.r2 = e.r2;
-  q.within_5 = e.within_5;
-  q.within_10 = e.within_10;
-  return q;
-}
-
 // us = w FLOPs + b, relative errors, w and b not negative; elements moved where the op has no FLOPs.
 std::vector<double> flops_only(const OpData& data) {
   const auto size = [](const Structure& s) { return s[Field::kFlops] > 0 ? s[Field::kFlops] : s[Field::kMemOut]; };
@@ -102,8 +88,9 @@ Comparison compare(const SampleSet& set, const FitOptions& options) {
     std::vector<OpQuality>& row = comparison.quality[op];
     row.push_back(model.op(op).quality());
     for (const std::string& name : kRegressors)
-      row.push_back(judge(answer.at(std::string(nn::op_name(op))).at(name).get<std::vector<double>>(), d.held_out));
-    row.push_back(judge(flops_only(d), d.held_out));
+      row.push_back(
+          quality_of(answer.at(std::string(nn::op_name(op))).at(name).get<std::vector<double>>(), d.held_out));
+    row.push_back(quality_of(flops_only(d), d.held_out));
   }
   return comparison;
 }

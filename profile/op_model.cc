@@ -50,12 +50,11 @@ std::vector<std::pair<std::string, double>> table_4(Op op, std::span<const Obser
   return table;
 }
 
-OpQuality judge(const Tree& tree, std::span<const Observation> held_out) {
-  std::vector<double> predicted, measured;
-  for (const Observation& o : held_out) {
-    predicted.push_back(tree.predict(o.structure));
-    measured.push_back(o.us);
-  }
+}  // namespace
+
+OpQuality quality_of(std::span<const double> predicted, std::span<const Observation> held_out) {
+  std::vector<double> measured;
+  for (const Observation& o : held_out) measured.push_back(o.us);
   const Errors e = errors(predicted, measured);
   OpQuality quality;
   quality.samples = static_cast<int>(held_out.size());
@@ -66,8 +65,6 @@ OpQuality judge(const Tree& tree, std::span<const Observation> held_out) {
   quality.within_10 = e.within_10;
   return quality;
 }
-
-}  // namespace
 
 std::vector<Observation> observe(std::span<const Sample* const> samples) {
   std::vector<Observation> observations;
@@ -107,7 +104,9 @@ OpModel OpModel::fit(Op op, std::span<const Sample* const> samples, const FitOpt
   OpModel model;
   model.tree_ = fit_tree(training, options);
   for (const Observation& o : training) model.scope_.add(o.structure);
-  model.quality_ = judge(model.tree_, held_out);
+  std::vector<double> predicted;
+  for (const Observation& o : held_out) predicted.push_back(model.tree_.predict(o.structure));
+  model.quality_ = quality_of(predicted, held_out);
   std::vector<const Sample*> ordered = split.training;
   ordered.insert(ordered.end(), split.held_out.begin(), split.held_out.end());
   model.quality_.noise_floor = noise_floor(ordered);

@@ -19,6 +19,8 @@ struct Split {
 };
 Split split_samples(nn::Op op, std::span<const Sample* const> samples, const FitOptions& options);
 std::vector<Observation> observe(std::span<const Sample* const> samples);
+// How far predictions of held-out samples are off. The noise floor and the p-values are left to the caller.
+OpQuality quality_of(std::span<const double> predicted, std::span<const Observation> held_out);
 
 class OpModel {
  public:

@@ -1,5 +1,6 @@
 // Tables: devices <- runs <- jobs <- readings, devices <- models. What has a JSON form of its own is stored as
 // that; a reading's total is a column too, so that any SQLite tool can look at it.
+// Over 300 lines because the schema and the statements that read and write it have to be read together.
 #include "profile/store.h"
 
 #include <sqlite3.h>
