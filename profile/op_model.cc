@@ -105,6 +105,7 @@ OpModel OpModel::fit(Op op, std::span<const Sample* const> samples, const FitOpt
   model.tree_ = fit_tree(training, options);
   for (const Observation& o : training) model.scope_.add(o.structure);
   std::vector<double> predicted;
+  predicted.reserve(held_out.size());
   for (const Observation& o : held_out) predicted.push_back(model.tree_.predict(o.structure));
   model.quality_ = quality_of(predicted, held_out);
   std::vector<const Sample*> ordered = split.training;
