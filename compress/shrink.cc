@@ -14,14 +14,28 @@ namespace {
 
 using Axes = std::vector<std::vector<int>>;  // of a tensor: the indices that stay
 
-// Writes what stays of a block of `size` floats: of the axes from `axis` on.
-void gather(const float* from, int64_t size, const core::Shape& shape, const Axes& keep, size_t axis, float*& to) {
-  if (axis == keep.size()) {
-    *to++ = *from;
-    return;
+Axes axes_that_stay(const nn::Parameters::Entry& e, const nn::UnitGroups& groups, const std::vector<bool>& kept) {
+  Axes axes(static_cast<size_t>(e.spec.shape.rank));
+  for (int axis = 0; axis < e.spec.shape.rank; ++axis) {
+    auto& stay = axes[static_cast<size_t>(axis)];
+    stay.resize(static_cast<size_t>(e.spec.shape[axis]));
+    std::iota(stay.begin(), stay.end(), 0);
   }
+  for (const nn::UnitSlice& slice : groups.slices)
+    if (slice.tensor == e.name)
+      std::erase_if(axes[static_cast<size_t>(slice.axis)], [&](int i) {
+        const int unit = slice.unit[static_cast<size_t>(i)];
+        return unit != nn::kFixedUnit && !kept[static_cast<size_t>(unit)];
+      });
+  return axes;
+}
+
+// Of a block of `size` floats, the axes from `axis` on: visit(what stays), in order.
+template <class Float, class Visit>
+void for_kept(Float* block, int64_t size, const core::Shape& shape, const Axes& keep, size_t axis, const Visit& visit) {
+  if (axis == keep.size()) return visit(*block);
   const int64_t stride = size / shape[static_cast<int>(axis)];
-  for (const int i : keep[axis]) gather(from + i * stride, stride, shape, keep, axis + 1, to);
+  for (const int i : keep[axis]) for_kept(block + i * stride, stride, shape, keep, axis + 1, visit);
 }
 
 nn::Parameters copy_of(const nn::Model& model) {
@@ -37,23 +51,34 @@ nn::Model shrink(const nn::Model& model, const nn::UnitGroups& groups, const Kee
   nn::Parameters parameters(spec);
   const std::vector<bool> kept = kept_units(keep, groups);
   for (const nn::Parameters::Entry& e : model.parameters.entries()) {
-    Axes axes(static_cast<size_t>(e.spec.shape.rank));
-    for (int axis = 0; axis < e.spec.shape.rank; ++axis) {
-      auto& stay = axes[static_cast<size_t>(axis)];
-      stay.resize(static_cast<size_t>(e.spec.shape[axis]));
-      std::iota(stay.begin(), stay.end(), 0);
-    }
-    for (const nn::UnitSlice& slice : groups.slices)
-      if (slice.tensor == e.name)
-        std::erase_if(axes[static_cast<size_t>(slice.axis)], [&](int i) {
-          const int unit = slice.unit[static_cast<size_t>(i)];
-          return unit != nn::kFixedUnit && !kept[static_cast<size_t>(unit)];
-        });
+    const Axes axes = axes_that_stay(e, groups, kept);
     const nn::Parameters::Entry& to = *parameters.find(e.name);
     for (int axis = 0; axis < e.spec.shape.rank; ++axis)
       CHECK(std::ssize(axes[static_cast<size_t>(axis)]) == to.spec.shape[axis]);
     float* out = parameters.tensor(to).data;
-    gather(model.parameters.tensor(e).data, e.spec.shape.size(), e.spec.shape, axes, 0, out);
+    for_kept(model.parameters.tensor(e).data, e.spec.shape.size(), e.spec.shape, axes, 0,
+             [&](float value) { *out++ = value; });
+  }
+  return {std::move(spec), std::move(parameters), model.metadata};
+}
+
+nn::Model widen(const nn::Model& model, const nn::UnitGroups& groups, std::span<const int> widths) {
+  nn::NetworkSpec spec = nn::with_widths(model.spec, groups, widths);
+  const nn::UnitGroups wide = nn::unit_groups(spec);
+  CHECK(nn::group_counts(wide) == std::vector<int>(widths.begin(), widths.end()));
+  std::vector<bool> kept(static_cast<size_t>(wide.units()));
+  for (size_t g = 0; g < widths.size(); ++g) {
+    CHECK(widths[g] >= groups.groups[g].count);
+    std::fill_n(kept.begin() + wide.groups[g].first, groups.groups[g].count, true);
+  }
+  nn::Parameters parameters(spec);
+  for (const nn::Parameters::Entry& e : parameters.entries()) {
+    const core::Tensor tensor = parameters.tensor(e);
+    // Zero weights make the added units 0 and leave them unread; a batch norm must not divide by a variance of 0.
+    if (e.spec.init == nn::Init::kOnes) std::ranges::fill(tensor.span(), 1.0F);
+    const float* from = model.parameters.tensor(*model.parameters.find(e.name)).data;
+    for_kept(tensor.data, e.spec.shape.size(), e.spec.shape, axes_that_stay(e, wide, kept), 0,
+             [&](float& value) { value = *from++; });
   }
   return {std::move(spec), std::move(parameters), model.metadata};
 }

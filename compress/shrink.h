@@ -1,6 +1,9 @@
 // shrink: a physically smaller, dense network of the units that stay, with the outputs of the original whose other
-// units are masked. Called by `fastdeepiot shrink` and at the end of every compression.
+// units are masked. widen: its reverse. Called by `fastdeepiot shrink` and `expand`, and at the end of every
+// compression.
 #pragma once
+#include <span>
+
 #include "compress/keep.h"
 #include "nn/model_file.h"
 
@@ -9,6 +12,9 @@ namespace fdi::compress {
 // Columns, rows and running statistics of the units that go are left out; the metadata is carried over. Throws Error
 // that names the layer where a group would be empty.
 nn::Model shrink(const nn::Model& model, const nn::UnitGroups& groups, const Keep& keep);
+// Units added behind each group's own, with zero weights in and out: equal outputs, and training keeps the added ones
+// as they are. `widths` by group, none below its own.
+nn::Model widen(const nn::Model& model, const nn::UnitGroups& groups, std::span<const int> widths);
 // The original with what reads the other units set to 0: what the smaller one must equal.
 nn::Model masked(const nn::Model& model, const nn::UnitGroups& groups, const Keep& keep);
 

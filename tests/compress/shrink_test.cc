@@ -12,6 +12,7 @@
 #include "core/rng.h"
 #include "nn/builder.h"
 #include "nn/zoo.h"
+#include "tests/compress/planted_model.h"
 #include "tests/nn/deepsense_like.h"
 
 namespace fdi::compress {
@@ -19,17 +20,6 @@ namespace {
 
 using nn::Op;
 using testing::HasSubstr;
-
-// Random weights everywhere, running statistics too, so that a misplaced one shows.
-nn::Model random_model(const nn::NetworkSpec& spec) {
-  nn::Parameters parameters(spec);
-  parameters.initialize(3);
-  core::Rng rng(5, core::Stream::kTest);
-  for (const auto& e : parameters.entries())
-    for (float& v : parameters.tensor(e).span())
-      v = e.spec.name == "running_var" ? rng.uniform(0.5F, 2) : v + rng.uniform(-0.2F, 0.2F);
-  return {spec, std::move(parameters), {{"classes", "[\"a\",\"b\"]"}}};
-}
 
 Keep random_keep(const nn::UnitGroups& groups, double part, uint64_t seed) {
   Keep keep;
@@ -93,6 +83,55 @@ TEST(Shrink, KeepingAllChangesNothing) {
   const nn::Model same = shrink(model, groups, keep_all(groups));
   EXPECT_EQ(same.spec, model.spec);
   EXPECT_TRUE(std::equal(same.parameters.all().begin(), same.parameters.all().end(), model.parameters.all().begin()));
+}
+
+std::vector<int> wider(const nn::UnitGroups& groups, uint64_t seed) {
+  core::Rng rng(seed, core::Stream::kTest);
+  std::vector<int> widths = nn::group_counts(groups);
+  for (int& width : widths) width += static_cast<int>(rng.below(20));
+  return widths;
+}
+
+// What was added is 0 and read by zeros: sums of the same products, with zeros between them.
+TEST(Widen, OutputsAreEqual) {
+  for (const nn::NetworkSpec& spec :
+       {nn::make_zoo("vgg16", {.width = 0.125}), nn::make_zoo("vgg16", {.width = 0.0625, .input = {64, 64, 3}}),
+        nn::make_zoo("resnet20"), nn::deepsense_like(true), nn::deepsense_like(false)}) {
+    const nn::Model model = random_model(spec);
+    const nn::UnitGroups groups = nn::unit_groups(spec);
+    const nn::Model wide = widen(model, groups, wider(groups, 3));
+    EXPECT_GT(wide.parameters.all().size(), model.parameters.all().size());
+    EXPECT_LE(max_output_difference(wide, model, 3, 1), kTolerance * largest_output(model)) << spec.name;
+    EXPECT_EQ(wide.metadata, model.metadata);
+  }
+}
+
+// Nothing is lost or moved: the units that were there, shrunk to again, are the network as it was, bit for bit.
+TEST(Widen, ShrinkTakesItBack) {
+  for (const nn::NetworkSpec& spec : {nn::make_zoo("vgg16", {.width = 0.0625, .input = {64, 64, 3}}),
+                                      nn::make_zoo("resnet20"), nn::deepsense_like(true), nn::deepsense_like(false)}) {
+    const nn::Model model = random_model(spec);
+    const nn::UnitGroups groups = nn::unit_groups(spec);
+    const nn::Model wide = widen(model, groups, wider(groups, 4));
+    const nn::Model back = shrink(wide, nn::unit_groups(wide.spec), keep_all(groups));
+    EXPECT_EQ(back.spec, model.spec);
+    EXPECT_TRUE(std::ranges::equal(back.parameters.all(), model.parameters.all()));
+  }
+}
+
+// As for shrink: few products a sum, nothing is rounded differently.
+TEST(Widen, SmallNetworksAgreeBitForBit) {
+  const nn::NetworkSpec spec{"small",
+                             {4, 3},
+                             {{Op::kFc, "a", {nn::LayerSpec::kInput}, {.units = 5}},
+                              {Op::kSigmoid, "a_sigmoid", {0}, {}},
+                              {Op::kLstm, "b", {1}, {.units = 4}},
+                              {Op::kGru, "c", {2}, {.units = 6}},
+                              {Op::kTimeMean, "mean", {3}, {}},
+                              {Op::kFc, "fc", {4}, {.units = 2}}}};
+  const nn::Model model = random_model(spec);
+  const nn::UnitGroups groups = nn::unit_groups(spec);
+  EXPECT_EQ(max_output_difference(widen(model, groups, std::vector{8, 7, 6}), model, 5, 1), 0);
 }
 
 TEST(Shrink, AnEmptyGroupNamesTheLayer) {
