@@ -9,7 +9,7 @@
 
 #include "compress/elimination.h"
 #include "nn/zoo.h"
-#include "tests/compress/planted_model.h"
+#include "tests/compress/stepped_model.h"
 #include "tests/nn/deepsense_like.h"
 
 namespace fdi::compress {

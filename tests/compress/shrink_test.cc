@@ -12,7 +12,7 @@
 #include "core/rng.h"
 #include "nn/builder.h"
 #include "nn/zoo.h"
-#include "tests/compress/planted_model.h"
+#include "tests/compress/stepped_model.h"
 #include "tests/nn/deepsense_like.h"
 
 namespace fdi::compress {
