@@ -8,6 +8,8 @@
 #include "compress/verify.h"
 #include "core/threads.h"
 #include "kernels/isa.h"
+#include "nn/fuse.h"
+#include "nn/network.h"
 #include "nn/summary.h"
 
 namespace fdi::cli {
@@ -19,21 +21,39 @@ nlohmann::json widths_to_json(const nn::NetworkSpec& spec) {
   return widths;
 }
 
+double peak_memory_mb(const nn::NetworkSpec& spec) {
+  return static_cast<double>(nn::Network::plan(nn::inference_spec(spec), 1, nn::Mode::kInference).total()) / (1 << 20);
+}
+
 nlohmann::json measure_before_after(const BeforeAfter& pair) {
-  const auto engine = device::make_engine(pair.engine);
-  const auto times = compress::time_models(*engine, {&pair.before, &pair.after});
+  const auto times = compress::time_models(pair.engine, {&pair.before, &pair.after});
   const nn::Summary before = nn::summarize(pair.before.spec), after = nn::summarize(pair.after.spec);
-  nlohmann::json result = {{"before_ms", {{"measured", times[0].median_us / 1000}}},
-                           {"after_ms", {{"measured", times[1].median_us / 1000}}},
+  nlohmann::json predicted_before, predicted_after, layers = nlohmann::json::array();
+  if (pair.time_model != nullptr) {
+    const auto was = profile::predict_network(*pair.time_model, pair.before.spec);
+    const auto is = profile::predict_network(*pair.time_model, pair.after.spec);
+    predicted_before = was.total_us / 1000;
+    predicted_after = is.total_us / 1000;
+    for (size_t i = 0; i < was.layers.size(); ++i)
+      layers.push_back({{"name", was.layers[i].name},
+                        {"before_us", was.layers[i].prediction.us},
+                        {"after_us", is.layers[i].prediction.us}});
+  }
+  nlohmann::json result = {{"before_ms", {{"measured", times[0].median_us / 1000}, {"predicted", predicted_before}}},
+                           {"after_ms", {{"measured", times[1].median_us / 1000}, {"predicted", predicted_after}}},
                            {"spread", {times[0].rel_mad, times[1].rel_mad}},
-                           {"engine", engine->name()},
+                           {"engine", pair.engine.name()},
                            {"threads", core::threads()},
                            {"isa", kernels::isa()},
                            {"parameters", after.parameters},
                            {"parameters_before", before.parameters},
                            {"flops", after.flops},
                            {"flops_before", before.flops},
-                           {"widths", widths_to_json(pair.after.spec)}};
+                           {"peak_memory_mb", peak_memory_mb(pair.after.spec)},
+                           {"peak_memory_mb_before", peak_memory_mb(pair.before.spec)},
+                           {"widths", widths_to_json(pair.after.spec)},
+                           {"widths_before", widths_to_json(pair.before.spec)},
+                           {"layers", std::move(layers)}};
   if (pair.max_difference) result["max_abs_output_difference"] = *pair.max_difference;
   return result;
 }
@@ -50,6 +70,9 @@ std::string before_after_text(const BeforeAfter& pair, const nlohmann::json& res
   };
   line("parameters", result["parameters_before"].get<double>() / 1e6, result["parameters"].get<double>() / 1e6, "M");
   line("FLOPs", result["flops_before"].get<double>() / 1e6, result["flops"].get<double>() / 1e6, "M");
+  line("peak memory", result["peak_memory_mb_before"], result["peak_memory_mb"], "MB");
+  if (!result["after_ms"]["predicted"].is_null())
+    line("predicted time", result["before_ms"]["predicted"], result["after_ms"]["predicted"], "ms");
   line("measured time", result["before_ms"]["measured"], result["after_ms"]["measured"], "ms");
   if (pair.max_difference) text += fmt::format("largest difference of outputs {:.3g}\n", *pair.max_difference);
   return text + fmt::format("timed: {} engine, {} thread{}, {}\n", result["engine"].get<std::string>(),

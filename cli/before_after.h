@@ -1,27 +1,32 @@
-// A network before and after a change of its widths: what `shrink` and `expand` measure, print and write.
+// A network before and after a change of its widths: what `shrink`, `expand` and `compress` measure,
+// print and write.
 #pragma once
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
+#include "device/engine.h"
 #include "nn/model_file.h"
-#include "nn/unit_groups.h"
+#include "profile/time_model.h"
 
 namespace fdi::cli {
 
 struct BeforeAfter {
   const nn::Model& before;
   const nn::Model& after;
-  std::string engine = "native";
-  std::optional<double>
-      max_difference{};  // of the outputs, see compress/shrink.h; none: they are not meant to be equal
+  const device::Engine& engine;                    // times both, as threads and ISA are set (AsTimed)
+  const profile::TimeModel* time_model = nullptr;  // predicts both; none: predicted is null
+  std::optional<double> max_difference = {};       // of the outputs, see compress/shrink.h; none: not meant to be equal
 };
 
-// Times both here, in turn: {before_ms, after_ms, widths, parameters, flops, ..., max_abs_output_difference}.
+// Times both here, in turn: {before_ms: {measured, predicted}, after_ms, widths, widths_before, parameters, flops,
+// peak_memory_mb, ..., layers: [{name, before_us, after_us}] as predicted, max_abs_output_difference}.
 nlohmann::json measure_before_after(const BeforeAfter& pair);
 std::string before_after_text(const BeforeAfter& pair, const nlohmann::json& result);
 
 // {"conv1_1": 64, ...}: units of every layer that has some.
 nlohmann::json widths_to_json(const nn::NetworkSpec& spec);
+// Of inference with batch 1: weights and planned activations.
+double peak_memory_mb(const nn::NetworkSpec& spec);
 
 }  // namespace fdi::cli

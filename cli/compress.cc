@@ -12,6 +12,7 @@
 #include "cli/images.h"
 #include "cli/options.h"
 #include "cli/run_folder.h"
+#include "cli/time_model_choice.h"
 #include "compress/search.h"
 #include "compress/shrink.h"
 #include "core/error.h"
@@ -48,9 +49,9 @@ struct CompressFlags {
   CommonOptions common;
   std::string model, data = "cifar10", method = "deepiot", size, out, augment = "on";
   bool resume = false;
-  std::string time_model;
+  TimingOptions timing;
   compress::SearchConfig search = short_recipe();
-  int epochs = 10, fine_tune_batch = 128, time_threads = 1;
+  int epochs = 10, fine_tune_batch = 128;
   double lr = 0.02, validation = 0.1;
   int64_t limit = 0;
 };
@@ -69,8 +70,6 @@ double read_part(const std::string& text) {
 compress::SearchConfig search_config(const CompressFlags& flags, int image_size) {
   if (flags.method != "deepiot" && flags.method != "deepiot+flops" && flags.method != "fastdeepiot")
     core::fail("--method {}: wanted deepiot, deepiot+flops or fastdeepiot", flags.method);
-  if (flags.method == "fastdeepiot" && flags.time_model.empty())
-    core::fail("--method fastdeepiot: needs --time-model FILE; `fastdeepiot fit` writes one");
   if (flags.method == "deepiot" && flags.search.lambda > 0)
     core::fail("--lambda {}: deepiot has no cost to weigh; take --method deepiot+flops", flags.search.lambda);
   if (flags.method != "deepiot" && !(flags.search.lambda > 0))
@@ -105,25 +104,20 @@ compress::SearchState prepare(const CompressFlags& flags, const RunFolder& run) 
   return state;
 }
 
-// Of this machine with its native engine on --time-threads threads, or it says nothing here.
-std::optional<profile::TimeModel> read_time_model(const CompressFlags& flags) {
-  if (flags.time_model.empty()) return std::nullopt;
-  const nlohmann::json json = nn::parse_json(core::read_file(flags.time_model, 64 << 20), flags.time_model);
-  profile::TimeModel model = profile::TimeModel::from_json(json, flags.time_model);
-  const auto engine = device::make_engine("native");
-  device::Identity here = device::this_device(engine->name(), engine->version());
-  here.threads = flags.time_threads;
-  if (device::key(here) != device::key(model.device()))
-    core::fail("{}: tells the times of {}, but the network will run on {}; profile and fit this one", flags.time_model,
-               device::key(model.device()), device::key(here));
-  return model;
+// None: nothing is predicted, which all methods but one can do without.
+std::optional<ChosenTimeModel> choose_time_model(const CompressFlags& flags, const nn::NetworkSpec& network) {
+  const AsTimed timed(flags.timing);
+  auto found = find_time_model(flags.timing, timed.identity(), network);
+  if (!found && flags.method == "fastdeepiot") fail_no_time_model(flags.timing, timed.identity(), network, flags.model);
+  if (found && found->forced()) fmt::print(stderr, "{}\n", found->note);
+  return found;
 }
 
 compress::Objective objective_of(const CompressFlags& flags, const compress::SearchState& state,
-                                 const std::optional<profile::TimeModel>& model) {
+                                 const std::optional<ChosenTimeModel>& time_model) {
   if (flags.method == "deepiot") return compress::no_objective();
   if (flags.method == "deepiot+flops") return compress::flops_objective(state.model.spec, state.groups);
-  return compress::time_objective(state.model.spec, state.groups, *model);
+  return compress::time_objective(state.model.spec, state.groups, time_model->model);
 }
 
 nn::Evaluation judge(const nn::Model& model, const datasets::DatasetPtr& images, int batch) {
@@ -163,7 +157,7 @@ void compress_model(const CompressFlags& flags) {
   const nn::Model original = nn::load_model(flags.model);
   const ImageFacts facts = image_facts(original.metadata, flags.model);
   compress::SearchState state = prepare(flags, run);
-  const std::optional<profile::TimeModel> time_model = read_time_model(flags);
+  const std::optional<ChosenTimeModel> time_model = choose_time_model(flags, original.spec);
   const compress::Objective objective = objective_of(flags, state, time_model);
   const TrainingImages images = open_training_images(state.config.data, state.config.seed);
   check_fit(*images.train, facts, original.spec.input, flags.model);
@@ -185,27 +179,23 @@ void compress_model(const CompressFlags& flags) {
 
   const double accuracy = judge(small, images.test, flags.fine_tune_batch).accuracy();
   const double accuracy_original = judge(original, images.test, flags.fine_tune_batch).accuracy();
-  core::set_threads(flags.time_threads);
-  const BeforeAfter pair{original, small};
-  const nlohmann::json measured = measure_before_after(pair);
-  const auto memory = nn::Network::plan(nn::inference_spec(small.spec), 1, nn::Mode::kInference);
-  nlohmann::json predicted_ms;
-  if (time_model) predicted_ms = profile::predict_network(*time_model, small.spec).total_us / 1000;
-  const std::string prediction =
-      time_model ? fmt::format("predicted time {:.3f} ms\n", predicted_ms.get<double>()) : "";
-  print(flags.common, before_after_text(pair, measured) + prediction +
+  const AsTimed timed(flags.timing);
+  const nlohmann::json compared =
+      measure_before_after({original, small, timed.engine(), time_model ? &time_model->model : nullptr});
+  print(flags.common, before_after_text({original, small, timed.engine()}, compared) +
                           fmt::format("test accuracy {:.2f}%, was {:.2f}%\nmodel: {}\n", 100 * accuracy,
                                       100 * accuracy_original, run.model()));
   write_result(flags.common, {{"method", flags.method},
                               {"accuracy", accuracy},
                               {"accuracy_original", accuracy_original},
-                              {"predicted_ms", predicted_ms},  // null without --time-model
-                              {"measured_ms", measured["after_ms"]["measured"]},
-                              {"measured_ms_original", measured["before_ms"]["measured"]},
-                              {"parameters", measured["parameters"]},
-                              {"flops", measured["flops"]},
-                              {"peak_memory_mb", static_cast<double>(memory.total()) / 1048576.0},
-                              {"widths", measured["widths"]},
+                              {"predicted_ms", compared["after_ms"]["predicted"]},  // null without a time model
+                              {"measured_ms", compared["after_ms"]["measured"]},
+                              {"measured_ms_original", compared["before_ms"]["measured"]},
+                              {"parameters", compared["parameters"]},
+                              {"flops", compared["flops"]},
+                              {"peak_memory_mb", compared["peak_memory_mb"]},
+                              {"widths", compared["widths"]},
+                              {"forced", time_model && time_model->forced()},
                               {"seed", flags.common.seed}});
 }
 
@@ -222,8 +212,6 @@ void add_compress(CLI::App& app) {
   add("--method", flags->method, "NAME", "deepiot; deepiot+flops: FLOPs count as a cost; fastdeepiot: time does");
   add("--target-size", flags->size, "PART", "Stop when so much of the parameters is left, e.g. 10%");
   add("--lambda", flags->search.lambda, "X", "What a MFLOP, or a millisecond, counts as, in units of the loss");
-  add("--time-model", flags->time_model, "FILE",
-      "Times on this machine, by `fastdeepiot fit`; the result is predicted, too");
   command->add_flag("--cost-as-reward", flags->search.cost_as_reward,
                     "The cost reaches the compressor through the structures drawn, not through its slope");
   add("--out", flags->out, "RUN", "Folder of this run: checkpoints, keep.json and model.safetensors")->required();
@@ -246,7 +234,7 @@ void add_compress(CLI::App& app) {
   recipe("--validation", flags->validation, "FRACTION", "Part of the training images that choices are made on");
   recipe("--augment", flags->augment, "on|off", "Random shift by up to 4 pixels, and random flip");
   recipe("--limit", flags->limit, "N", "Take only N images of each split, for a quick trial; 0: all");
-  recipe("--time-threads", flags->time_threads, "N", "Threads of the networks that are timed in the end");
+  add_timing(*command, flags->timing);
   command->footer(
       "The search writes a line per threshold: the units that are left of each layer, in the network's order, the\n"
       "accuracy with units weighted by their probability, the cost. A kill at any moment costs at most a stage.\n"

@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/network_choice.h"
 #include "cli/profile_run.h"
+#include "cli/time_model_choice.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/progress.h"
@@ -27,13 +28,8 @@ struct PredictFlags {
   bool measure = false, force = false, profile = false;
 };
 
-struct Chosen {
-  profile::TimeModel model;
-  std::string note;  // where it is of another device, or of an emulated one
-};
-
 // The paper's section 4.3: a device that has no model is profiled, here for the layers of one network.
-profile::TimeModel make_model(const PredictFlags& flags, profile::Runner& runner, const nn::NetworkSpec& network) {
+void make_model(const PredictFlags& flags, profile::Runner& runner, const nn::NetworkSpec& network) {
   ProfileFlags asked;
   asked.profiling = flags.profiling;
   asked.specs = {network};
@@ -43,43 +39,20 @@ profile::TimeModel make_model(const PredictFlags& flags, profile::Runner& runner
   profile::FitOptions options;
   options.seed = flags.profiling.common.seed;
   const profile::SampleSet set = stored_samples(store, store.find_device(runner.identity()).value());
-  return fit_model(set, options, flags.force, &store).model;
+  fit_model(set, options, flags.force, &store);
 }
 
-// The file, or the newest of the device's models in the database, or one made now.
-profile::TimeModel find_model(const PredictFlags& flags, profile::Runner& runner, const nn::NetworkSpec& network,
-                              const std::string& name) {
-  if (!flags.time_model.empty())
-    return profile::TimeModel::from_json(nn::parse_json(core::read_file(flags.time_model, 64 << 20), flags.time_model),
-                                         flags.time_model);
-  const std::string path = store_path(flags.profiling);
-  const device::Identity device = runner.identity();
-  if (const auto found = profile::Store(path).newest_model(device); found)
-    return profile::TimeModel::from_json(found->model, fmt::format("{}: model {}", path, found->id));
-  if (flags.profile) return make_model(flags, runner, network);
+ChosenTimeModel choose_model(const PredictFlags& flags, profile::Runner& runner, const nn::NetworkSpec& network,
+                             const std::string& name) {
   const ProfilingOptions& p = flags.profiling;
-  std::string command = "--for " + name;
-  if (p.device != "local") command += " --device " + p.device;
-  if (p.engine != "native") command += " --engine " + p.engine;
-  if (!p.common.isa.empty()) command += " --isa " + p.common.isa;
-  if (p.common.threads != 1) command += fmt::format(" --threads {}", p.common.threads);
-  core::fail(
-      "{}: no time model in {}; run `fastdeepiot profile {}`, then `fastdeepiot fit` with the same device, or predict "
-      "with --profile",
-      device::key(device), path, command);
-}
-
-Chosen choose_model(const PredictFlags& flags, profile::Runner& runner, const nn::NetworkSpec& network,
-                    const std::string& name) {
-  Chosen chosen{find_model(flags, runner, network, name), ""};
-  const device::Identity device = runner.identity();
-  const device::Identity& of = chosen.model.device();
-  if (of.emulated)
-    chosen.note = fmt::format("model of an EMULATED device ({}): its times mean nothing", device::key(of));
-  else if (device::key(of) != device::key(device))
-    chosen.note = fmt::format("model of ANOTHER DEVICE: {}, not {}", device::key(of), device::key(device));
-  if (!chosen.note.empty() && !flags.force) core::fail("{}; --force predicts all the same", chosen.note);
-  return chosen;
+  const TimingOptions timing{p.engine, p.common.isa, p.common.threads, flags.time_model, p.database, flags.force};
+  auto found = find_time_model(timing, runner.identity(), network);
+  if (!found && flags.profile) {
+    make_model(flags, runner, network);
+    found = find_time_model(timing, runner.identity(), network);
+  }
+  if (!found) fail_no_time_model(timing, runner.identity(), network, name, p.device);
+  return std::move(*found);
 }
 
 struct Measured {
@@ -122,7 +95,7 @@ void predict(const PredictFlags& flags) {
   const nn::NetworkSpec spec = flags.model.empty() ? choose_network(flags.zoo, flags.spec, flags.width, {}, 0)
                                                    : nn::load_model(flags.model).spec;
   const std::unique_ptr<profile::Runner> runner = make_runner(flags.profiling);
-  const Chosen chosen = choose_model(flags, *runner, spec, name);
+  const ChosenTimeModel chosen = choose_model(flags, *runner, spec, name);
   const profile::NetworkPrediction predicted = profile::predict_network(chosen.model, spec);
   std::optional<Measured> measured;
   if (flags.measure) {
@@ -135,7 +108,7 @@ void predict(const PredictFlags& flags) {
   std::string text = chosen.note.empty() ? "" : chosen.note + "\n";
   text += fmt::format("{:<{}} {:>11} {:>23} {}  rule\n", "layer", width, "us", "90% interval",
                       measured ? fmt::format("{:>11} {:>7}", "measured", "error") : "");
-  nlohmann::json layers = nlohmann::json::array(), outside = nlohmann::json::array();
+  nlohmann::json layers = nlohmann::json::array();
   for (size_t i = 0; i < predicted.layers.size(); ++i) {
     const auto& [layer, p] = predicted.layers[i];
     nlohmann::json row = {{"name", layer},        {"predicted_us", p.us}, {"low_us", p.low_us},
@@ -148,7 +121,6 @@ void predict(const PredictFlags& flags) {
     }
     text += fmt::format("{:<{}} {:>11.2f} {:>11.2f} {:>11.2f} {}  {}\n", layer, width, p.us, p.low_us, p.high_us,
                         compared, p.rule);
-    if (!p.outside.empty()) outside.push_back(layer + ": " + p.outside);
     layers.push_back(std::move(row));
   }
   text += fmt::format("\npredicted {:.3f} ms", predicted.total_us / 1000);
@@ -157,10 +129,9 @@ void predict(const PredictFlags& flags) {
                         100 * (predicted.total_us / measured->total_us - 1));
   text += '\n';
   print(flags.profiling.common, text);
-  for (const auto& what : outside) fmt::print(stderr, "outside what was sampled: {}\n", what.get<std::string>());
   nlohmann::json result = {{"device", device::key(chosen.model.device())}, {"layers", std::move(layers)},
                            {"predicted_ms", predicted.total_us / 1000},    {"measured_ms", nullptr},
-                           {"outside_scope", std::move(outside)},          {"forced", !chosen.note.empty()}};
+                           {"outside_scope", warn_outside(predicted)},     {"forced", chosen.forced()}};
   if (measured) result["measured_ms"] = measured->total_us / 1000;
   write_result(flags.profiling.common, result);
 }

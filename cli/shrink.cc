@@ -6,6 +6,7 @@
 #include "cli/before_after.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/time_model_choice.h"
 #include "compress/shrink.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -15,7 +16,8 @@ namespace {
 
 struct ShrinkFlags {
   CommonOptions common;
-  std::string model, keep, out, engine = "native";
+  TimingOptions timing;
+  std::string model, keep, out;
 };
 
 constexpr int kExamples = 8;  // that outputs are compared on
@@ -28,13 +30,18 @@ void shrink(const ShrinkFlags& flags) {
   nn::require_groups(model.spec, groups);
   const nlohmann::json json = nn::parse_json(core::read_file(flags.keep, kMaxKeepFile), flags.keep);
   const compress::Keep keep = compress::keep_from_json(json, model.spec, groups, flags.keep);
+  const AsTimed timed(flags.timing);
+  const auto time_model =
+      find_time_model(flags.timing, timed.identity(), model.spec);  // without one nothing is predicted
   const nn::Model small = compress::shrink(model, groups, keep);
   nn::save_model(flags.out, small.spec, small.parameters, small.metadata);
 
   const double difference =
       compress::max_output_difference(compress::masked(model, groups, keep), small, kExamples, flags.common.seed);
-  const BeforeAfter pair{model, small, flags.engine, difference};
-  const nlohmann::json result = measure_before_after(pair);
+  const BeforeAfter pair{model, small, timed.engine(), time_model ? &time_model->model : nullptr, difference};
+  nlohmann::json result = measure_before_after(pair);
+  result["forced"] = time_model && time_model->forced();
+  if (time_model && time_model->forced()) print(flags.common, time_model->note + "\n");
   print(flags.common, before_after_text(pair, result) + flags.out + "\n");
   write_result(flags.common, result);
 }
@@ -49,9 +56,7 @@ void add_shrink(CLI::App& app) {
       ->type_name("FILE")
       ->required();
   command->add_option("--out", flags->out, "The smaller model")->type_name("FILE")->required();
-  command->add_option("--engine", flags->engine, "Whose kernels are timed: native, onednn, xnnpack")
-      ->type_name("NAME")
-      ->capture_default_str();
+  add_timing(*command, flags->timing);
   command->footer(
       "keep.json: {\"conv1_1\": [0, 3, 5], \"fc1\": [1, 2]}. Layers that share their units (additions, joins along\n"
       "another axis) are named by the first of them. The outputs are those of the model with the other units "

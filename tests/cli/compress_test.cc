@@ -99,7 +99,7 @@ TEST_F(Compress, RefusesWhatCannotBe) {
   refused({"--method", "magic"}, "--method magic: wanted deepiot, deepiot+flops or fastdeepiot");
   refused({"--lambda", "1"}, "deepiot has no cost to weigh");
   refused({"--method", "deepiot+flops"}, "needs --lambda");
-  refused({"--method", "fastdeepiot", "--lambda", "1"}, "needs --time-model FILE");
+  refused({"--method", "fastdeepiot", "--lambda", "1"}, "run `fastdeepiot profile --for run/model.safetensors`");
   refused({"--resume"}, "search.safetensors is not there");
   refused({"--data", "synthetic:classes=5,height=16,width=16,train=160,test=40"}, "classes");
   refused({"--stage-steps", "0"}, "stage_steps is 0; wanted 1 or more");

@@ -19,7 +19,7 @@ TEST_F(Program, ShrinksAModel) {
             0);
   core::write_file_atomically(path("keep.json"), R"({"conv1": [0, 2, 5], "fc1": [7, 3]})");
   const Result r = run({"shrink", "--model", "run/model.safetensors", "--keep", "keep.json", "--out",
-                        "small.safetensors", "--threads", "1", "--json", "out.json"});
+                        "small.safetensors", "--db", "none.db", "--json", "out.json"});
   ASSERT_EQ(r.status, 0) << r.err;
   EXPECT_THAT(r.out, HasSubstr("measured time"));
   const auto json = nlohmann::json::parse(core::read_file(path("out.json")));
@@ -27,6 +27,8 @@ TEST_F(Program, ShrinksAModel) {
   EXPECT_GT(json["before_ms"]["measured"].get<double>(), 0);
   EXPECT_GT(json["after_ms"]["measured"].get<double>(), 0);
   EXPECT_LT(json["max_abs_output_difference"].get<double>(), 1e-4);
+  EXPECT_TRUE(json["after_ms"]["predicted"].is_null()) << "there is no time model";
+  EXPECT_LT(json["peak_memory_mb"].get<double>(), json["peak_memory_mb_before"].get<double>());
   EXPECT_LT(json["parameters"].get<int64_t>(), json["parameters_before"].get<int64_t>());
 
   // Classes and normalisation came along: the smaller model is evaluated like any other.

@@ -1,0 +1,133 @@
+#include "cli/time_model_choice.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/threads.h"
+#include "device/component.h"
+#include "kernels/isa.h"
+#include "nn/model_file.h"
+
+namespace fdi::cli {
+namespace {
+
+constexpr uint64_t kMaxModelFile = 64 << 20;
+
+std::string database_of(const TimingOptions& options) {
+  return options.database.empty() ? profile::default_store_path() : options.database;
+}
+
+// "gru, lstm": the network's ops, or those that the model does not know.
+std::string ops_of(const nn::NetworkSpec& network, const profile::TimeModel* but = nullptr) {
+  std::vector<nn::Op> ops;
+  for (const device::Component& c : device::components(network))
+    if ((but == nullptr || !but->covers(c.layer.op)) && std::ranges::find(ops, c.layer.op) == ops.end())
+      ops.push_back(c.layer.op);
+  std::string names;
+  for (const nn::Op op : ops) names += fmt::format("{}{}", names.empty() ? "" : ", ", nn::op_name(op));
+  return names;
+}
+
+profile::TimeModel read_model(const std::string& file, const nn::NetworkSpec& network) {
+  profile::TimeModel model =
+      profile::TimeModel::from_json(nn::parse_json(core::read_file(file, kMaxModelFile), file), file);
+  const std::string unknown = ops_of(network, &model);
+  if (!unknown.empty())
+    core::fail(
+        "{}: knows no times of {}, which this network needs; run `fastdeepiot profile --for` with it and fit anew",
+        file, unknown);
+  return model;
+}
+
+std::optional<profile::TimeModel> newest_model(const std::string& path, const device::Identity& device,
+                                               const nn::NetworkSpec& network) {
+  if (!std::filesystem::exists(path)) return std::nullopt;  // a store would make it
+  profile::Store store(path);
+  const std::optional<profile::Store::Device> known = store.find_device(device);
+  if (!known) return std::nullopt;
+  std::vector<profile::Store::Model> models = store.models(known->id);
+  for (auto m = models.rbegin(); m != models.rend(); ++m) {
+    auto model = profile::TimeModel::from_json(m->model, fmt::format("{}: model {}", path, m->id));
+    if (ops_of(network, &model).empty()) return model;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void add_timing(CLI::App& command, TimingOptions& options) {
+  const auto add = [&](const char* name, auto& value, const char* type, const char* help) {
+    return command.add_option(name, value, help)->type_name(type)->group("Timing");
+  };
+  add("--engine", options.engine, "NAME", "Whose kernels are timed: native, onednn, xnnpack")->capture_default_str();
+  add("--time-threads", options.threads, "N", "Threads of the networks that are timed")->capture_default_str();
+  add("--time-isa", options.isa, "NAME",
+      "Instruction set of native networks that are timed; that of --isa unless given");
+  add("--time-model", options.model, "FILE",
+      "A time model's file (fit --out); the device's newest of the database unless given");
+  add("--db", options.database, "FILE",
+      "The database; unless given FASTDEEPIOT_DB or ~/.local/share/fastdeepiot/fastdeepiot.db");
+  command.add_flag("--force", options.force, "Use a model of another or an emulated device; the output says so")
+      ->group("Timing");
+}
+
+AsTimed::AsTimed(const TimingOptions& options)
+    : threads_before_(core::threads()), isa_before_(kernels::isa()), engine_(device::make_engine(options.engine)) {
+  if (!options.isa.empty()) kernels::set_isa(options.isa);
+  try {
+    core::set_threads(options.threads);
+  } catch (...) {
+    kernels::set_isa(isa_before_);
+    throw;
+  }
+  identity_ = device::this_device(engine_->name(), engine_->version());
+}
+
+AsTimed::~AsTimed() {
+  core::set_threads(threads_before_);
+  kernels::set_isa(isa_before_);
+}
+
+std::optional<ChosenTimeModel> find_time_model(const TimingOptions& options, const device::Identity& device,
+                                               const nn::NetworkSpec& network) {
+  std::optional<profile::TimeModel> found =
+      options.model.empty() ? newest_model(database_of(options), device, network) : read_model(options.model, network);
+  if (!found) return std::nullopt;
+  ChosenTimeModel chosen{std::move(*found), ""};
+  const device::Identity& of = chosen.model.device();
+  if (of.emulated)
+    chosen.note = fmt::format("model of an EMULATED device ({}): its times mean nothing", device::key(of));
+  else if (device::key(of) != device::key(device))
+    chosen.note = fmt::format("model of ANOTHER DEVICE: {}, not {}", device::key(of), device::key(device));
+  if (chosen.forced() && !options.force) core::fail("{}; --force takes it all the same", chosen.note);
+  return chosen;
+}
+
+void fail_no_time_model(const TimingOptions& options, const device::Identity& device, const nn::NetworkSpec& network,
+                        const std::string& name, const std::string& where) {
+  std::string flags;
+  if (where != "local") flags += " --device " + where;
+  if (options.engine != "native") flags += " --engine " + options.engine;
+  if (!options.isa.empty()) flags += " --isa " + options.isa;
+  if (options.threads != 1) flags += fmt::format(" --threads {}", options.threads);
+  if (!options.database.empty()) flags += " --db " + options.database;
+  core::fail(
+      "{}: no time model of {} in {}; run `fastdeepiot profile --for {}{}`, then `fastdeepiot fit{}`, or give "
+      "--time-model FILE",
+      device::key(device), ops_of(network), database_of(options), name, flags, flags);
+}
+
+std::vector<std::string> warn_outside(const profile::NetworkPrediction& prediction) {
+  std::vector<std::string> outside;
+  for (const auto& [layer, p] : prediction.layers)
+    if (!p.outside.empty()) outside.push_back(layer + ": " + p.outside);
+  for (const std::string& what : outside) fmt::print(stderr, "outside what was sampled: {}\n", what);
+  return outside;
+}
+
+}  // namespace fdi::cli

@@ -1,0 +1,58 @@
+// How a command times networks, and which time model it asks: a file's, else the newest of the device in the database.
+// Called by predict, compress, shrink and expand.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/profiling.h"
+#include "device/engine.h"
+
+namespace fdi::cli {
+
+// What a network runs on when it is timed, which need not be what trains it.
+struct TimingOptions {
+  std::string engine = "native", isa;  // isa: of the native kernels; empty: the one in force
+  int threads = 1;
+  std::string model, database;  // files; empty: the newest model of the database, the usual database
+  bool force = false;
+};
+// Adds --engine, --time-isa, --time-threads, --time-model, --db and --force.
+void add_timing(CLI::App& command, TimingOptions& options);
+
+// While it lives, the kernels run as `options` say; what trains before and after keeps its own threads and ISA.
+class AsTimed {
+ public:
+  explicit AsTimed(const TimingOptions& options);  // throws Error for an engine, a number or a name that cannot be
+  ~AsTimed();
+  AsTimed(const AsTimed&) = delete;
+  AsTimed& operator=(const AsTimed&) = delete;
+  const device::Engine& engine() const { return *engine_; }
+  const device::Identity& identity() const { return identity_; }
+
+ private:
+  int threads_before_;
+  std::string isa_before_;
+  std::unique_ptr<device::Engine> engine_;
+  device::Identity identity_;
+};
+
+struct ChosenTimeModel {
+  profile::TimeModel model;
+  std::string note;  // why --force was needed: a model of another device, or of an emulated one
+  bool forced() const { return !note.empty(); }
+};
+// The file's, else the newest of the device in the database that knows every op of the network; none where there is
+// none. Throws Error for a file's model that does not know an op, and for a model of another or an emulated device
+// unless it is forced.
+std::optional<ChosenTimeModel> find_time_model(const TimingOptions& options, const device::Identity& device,
+                                               const nn::NetworkSpec& network);
+// Throws Error that says which commands make a model. `name`: as --for has it; `where`: as --device has it.
+[[noreturn]] void fail_no_time_model(const TimingOptions& options, const device::Identity& device,
+                                     const nn::NetworkSpec& network, const std::string& name,
+                                     const std::string& where = "local");
+
+// "conv3: out_channel 700 > 512" of each layer that lies outside what was sampled; also said on standard error.
+std::vector<std::string> warn_outside(const profile::NetworkPrediction& prediction);
+
+}  // namespace fdi::cli
