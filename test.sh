@@ -12,4 +12,4 @@ case "${1:-}" in
   *) echo "test.sh: unknown argument '$1'; it takes 'fast' or nothing" >&2; exit 2 ;;
 esac
 ./setup.sh --test
-exec ctest --test-dir build --output-on-failure --no-tests=error "${selection[@]}" </dev/null
+exec ctest --test-dir build --parallel "$(nproc)" --output-on-failure --no-tests=error "${selection[@]}" </dev/null

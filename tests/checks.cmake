@@ -2,16 +2,20 @@
 # and fuzz targets of a second build under AddressSanitizer and UndefinedBehaviorSanitizer, and the tests of what runs on
 # a device, built for ARM, under qemu. test.sh turns them on.
 set(sanitized ${CMAKE_BINARY_DIR}/asan)
+cmake_host_system_information(RESULT processors QUERY NUMBER_OF_LOGICAL_CORES)
+set(whole_machine PROCESSORS ${processors} TIMEOUT 1500)  # of checks that run jobs of their own: no test beside them
 
 add_test(NAME check.format COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/format_check.sh WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 add_test(NAME check.tidy COMMAND ${CMAKE_COMMAND} --build ${CMAKE_BINARY_DIR} --target tidy)
-set_tests_properties(check.format check.tidy PROPERTIES LABELS check TIMEOUT 1500)
+set_tests_properties(check.format PROPERTIES LABELS check)
+set_tests_properties(check.tidy PROPERTIES LABELS check ${whole_machine})
 
 add_test(NAME asan.configure COMMAND ${CMAKE_COMMAND} --preset asan -B ${sanitized}
          WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 add_test(NAME asan.build COMMAND ${CMAKE_COMMAND} --build ${sanitized})
 set_tests_properties(asan.configure PROPERTIES FIXTURES_SETUP asan_tree LABELS check)
-set_tests_properties(asan.build PROPERTIES FIXTURES_REQUIRED asan_tree FIXTURES_SETUP asan LABELS check TIMEOUT 1500)
+set_tests_properties(asan.build PROPERTIES FIXTURES_REQUIRED asan_tree FIXTURES_SETUP asan LABELS check
+                     ${whole_machine})
 
 set(sanitizer_environment
   "ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1"
@@ -41,7 +45,7 @@ function(arm_checks preset emulator)
   add_test(NAME ${preset}.build COMMAND ${CMAKE_COMMAND} --build ${tree})
   set_tests_properties(${preset}.configure PROPERTIES FIXTURES_SETUP ${preset}_tree LABELS check)
   set_tests_properties(${preset}.build PROPERTIES FIXTURES_REQUIRED ${preset}_tree FIXTURES_SETUP ${preset} LABELS check
-                       TIMEOUT 1500)
+                       ${whole_machine})
   foreach(folder core kernels nn device)
     add_test(NAME ${preset}.${folder}
              COMMAND ${emulator} ${tree}/tests/fdi_${folder}_tests --gtest_brief=1)
