@@ -66,6 +66,7 @@ Measured measure(profile::Runner& runner, const nn::NetworkSpec& spec, double re
   core::Progress progress;
   profile::CampaignOptions options;
   options.reference_us = reference_us;
+  options.spread_seconds = 6;
   options.progress = [&](const profile::CampaignProgress& p) {
     progress.update(fmt::format("measuring the network: {} of {} passes", p.done, p.total));
   };

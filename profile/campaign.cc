@@ -34,6 +34,7 @@ class Campaign {
 
   CampaignResult run() {
     for (int pass = 0; pass < passes_; ++pass) {
+      await(options_.spread_seconds * pass / passes_);
       const double begin = seconds();
       run_pass(pass);
       ++result_.passes;
@@ -138,6 +139,10 @@ class Campaign {
     options_.progress(progress);
   }
 
+  void await(double second) const {
+    const double left = second - seconds();
+    if (left > 0) std::this_thread::sleep_for(std::chrono::duration<double>(left));
+  }
   double seconds() const { return core::monotonic_seconds() - start_; }
   bool out_of_time() const { return options_.minutes > 0 && seconds() >= options_.minutes * 60; }
 

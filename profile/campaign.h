@@ -27,6 +27,8 @@ struct CampaignOptions {
   // Of the campaign; 0: no limit. Where not all passes fit, as many as do, but two at least, and 4 are made to fit by
   // fewer rounds each, where that is possible.
   double minutes = 0;
+  // Passes are spread over at least so many seconds: of a campaign of few jobs, a spell would spoil all of them.
+  double spread_seconds = 0;
   // The rounds of one pass: the paper's 20, of large layers fewer.
   device::MeasureOptions measure{.warm_up = 2, .min_runs = 3, .max_runs = 20, .target_rel_mad = 0, .max_seconds = 0.3};
   // What the reference kernel took when this device was profiled (usual_reference_us); 0: nobody knows.

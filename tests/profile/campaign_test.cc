@@ -205,6 +205,19 @@ TEST(Campaign, ATimeBudgetEndsItAfterWholePasses) {
   EXPECT_EQ(result.readings.size(), 5U * static_cast<size_t>(result.passes));
 }
 
+TEST(Campaign, PassesAreSpreadOverASpell) {
+  FakeDevice device;
+  const auto begin = std::chrono::steady_clock::now();
+  std::vector<double> at;  // seconds; a busy machine makes them later, never earlier
+  device.burst = [&](int) {
+    at.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    return false;
+  };
+  run_campaign(device, layers(1), {}, {.passes = 4, .spread_seconds = 0.2});
+  ASSERT_EQ(at.size(), 4U);
+  for (int pass = 0; pass < 4; ++pass) EXPECT_GE(at[static_cast<size_t>(pass)], 0.2 * pass / 4);
+}
+
 TEST(Campaign, APassThatIsTooLongLeavesFewerRoundsToTheOthers) {
   SlowDevice fake;
   const CampaignResult result = run_campaign(fake, layers(10), {}, {.passes = 15, .minutes = 0.25 / 60});
