@@ -58,8 +58,8 @@ profile::Figure picture(const SafeRegion& region, const device::Component& layer
                       profile::format_number(region.condition.threshold)),
       .x = "in_channel",
       .y = "out_channel",
-      .curves = {{"faster", {}}, {fmt::format("safe square, up to {}", region.square), {}}},
-      .lines = false};
+      .curves = {{"faster", {}, profile::Mark::kFilled},
+                 {fmt::format("safe square, up to {}", region.square), {}, profile::Mark::kFilled}}};
   constexpr int kPoints = 256;
   for (int i = 0; i <= kPoints; ++i) {
     const double in = 1 + (most - 1) * i / kPoints;
@@ -111,7 +111,7 @@ void draw_safe_region(const std::string& prefix, const profile::SampleSet& set, 
                       "for a multiple of a channel count, but for: {}\n",
                       asks);
   }
-  report(profile::plot(prefix, picture(regions[0], layer, most)));
+  report(profile::plot(prefix, {picture(regions[0], layer, most)}));
   fmt::print(stderr, "figure 4: {}\n",
              simplified.empty() ? "widening to multiples is faster nowhere for sure" : simplified);
 }

@@ -242,8 +242,8 @@ void sweep(SweepFlags& flags) {
   print(common, text);
   if (!flags.csv.empty()) profile::write_samples_csv(flags.csv, {identity, samples});
   if (!prefix.empty())
-    if (const profile::Plotted plotted = profile::plot(prefix, figure); !plotted.missing.empty())
-      fmt::print(stderr, "{}\n", plotted.missing);
+    if (const profile::Plotted plotted = profile::plot(prefix, {figure}); !plotted.missing.empty())
+      fmt::print(stderr, "{}; {} has the data\n", plotted.missing, plotted.files[0]);
   write_result(common, rows);
 }
 

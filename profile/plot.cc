@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <map>
@@ -45,8 +46,8 @@ Plotted draw(const std::vector<std::string>& words, std::vector<std::string> fil
   std::filesystem::remove(svg, ignored);  // an older picture would not show what is in the data
   const int status = run_program(words, std::filesystem::path(svg).parent_path());
   if (status < 0)
-    return {files, fmt::format("{} is not installed: {} has the data, there is no picture (Debian: apt-get install {})",
-                               words[0], files[0], package)};
+    return {files,
+            fmt::format("{} is not installed, so there is no picture (Debian: apt-get install {})", words[0], package)};
   if (status != 0 || !std::filesystem::exists(svg))
     core::fail("{}: {} could not draw {} (exit status {})", svg, words[0], files.back(), status);
   files.push_back(svg);
@@ -60,47 +61,89 @@ std::string text_of(const std::string& text) {
   return out + "'";
 }
 
+// A cell of a table, and a text in it, without what separates cells.
+std::string cell(std::string text) {
+  for (char& c : text)
+    if (c == ',' || c == '"' || c == '\n') c = ' ';
+  return text;
+}
+
 std::string table(const Figure& figure) {
-  std::map<double, std::vector<std::string>> rows;
+  std::multimap<double, std::vector<std::string>> rows;
   for (size_t k = 0; k < figure.curves.size(); ++k)
     for (const auto& [x, y] : figure.curves[k].points) {
-      std::vector<std::string>& row = rows[x];
-      row.resize(figure.curves.size());
-      row[k] = fmt::format("{}", y);
+      const auto [first, last] = rows.equal_range(x);
+      auto row = std::find_if(first, last, [k](const auto& r) { return r.second[k].empty(); });
+      if (row == last) row = rows.emplace(x, std::vector<std::string>(figure.curves.size()));
+      row->second[k] = fmt::format("{}", y);
     }
-  const auto column = [](std::string name) {
-    for (char& c : name)
-      if (c == ',' || c == '"') c = ' ';
-    return name;
-  };
-  std::string text = column(figure.x);
-  for (const Curve& curve : figure.curves) text += "," + column(curve.name.empty() ? figure.y : curve.name);
+  std::string text = cell(figure.x);
+  for (const Curve& curve : figure.curves) text += "," + cell(curve.name.empty() ? figure.y : curve.name);
   text += '\n';
   for (const auto& [x, row] : rows) {
-    text += fmt::format("{}", x);
-    for (const std::string& cell : row) text += "," + cell;
+    text += figure.labels.empty() ? fmt::format("{}", x) : cell(figure.labels.at(static_cast<size_t>(x)));
+    for (const std::string& value : row) text += "," + value;
     text += '\n';
   }
   return text;
 }
 
+std::string style(const Curve& curve) {
+  const std::string color = curve.color.empty() ? "" : " lc rgb " + text_of(curve.color);
+  switch (curve.mark) {
+    case Mark::kDots:
+      return "linespoints lw 1.5 pt 7 ps 0.3" + color;
+    case Mark::kLine:
+      return "lines lw 1.5" + color;
+    case Mark::kPoints:
+      return fmt::format("linespoints lw 1.5 pt {} ps 1.1{}", curve.shape, color);
+    case Mark::kFilled:
+      return "filledcurves y1=0" + color;
+    case Mark::kBars:
+      return "histograms fs solid border lt -1 lw 0.3" + color;
+  }
+  return "";
+}
+
+std::string commands(const Figure& figure, const std::string& data) {
+  const std::string x_range = !figure.labels.empty() ? fmt::format("[-0.7:{}]", figure.labels.size() - 0.3)
+                              : figure.x_from_zero   ? "[0:*]"
+                                                     : "[*:*]";
+  std::string text = fmt::format(
+      "set title {}\nset xlabel {}\nset ylabel {}\nset xrange {}\nset yrange {}\nset key {}\n", text_of(figure.title),
+      text_of(figure.x), text_of(figure.y), x_range, figure.y_from_zero ? "[0:*]" : "[*:*]",
+      figure.curves.size() > 1 ? "tmargin center horizontal samplen 1.5" : "off");
+  text += figure.labels.empty() ? "set xtics norotate\n" : "set xtics rotate by 40 right\n";
+  text += "plot ";
+  for (size_t k = 0; k < figure.curves.size(); ++k) {
+    const std::string columns = figure.labels.empty() ? fmt::format("1:{}", k + 2) : fmt::format("{}:xtic(1)", k + 2);
+    text += fmt::format("{}{} using {} skip 1 with {} title {}", k == 0 ? "" : ", \\\n  ", text_of(data), columns,
+                        style(figure.curves[k]), text_of(figure.curves[k].name));
+  }
+  return text + "\n";
+}
+
 }  // namespace
 
-Plotted plot(const std::string& prefix, const Figure& figure) {
-  const std::string data = prefix + ".plot.csv", script = prefix + ".gp", svg = prefix + ".svg";
-  core::write_file_atomically(data, table(figure));
+Plotted plot(const std::string& prefix, const std::vector<Figure>& panels, const Layout& layout) {
+  const std::string script = prefix + ".gp", svg = prefix + ".svg";
   std::string text = fmt::format(
-      "set terminal svg noenhanced size 800,500 font 'sans,13' background 'white'\nset output {}\n"
-      "set datafile separator ','\nset title {}\nset xlabel {}\nset ylabel {}\nset grid\nset yrange [0:*]\nset key {}\n"
-      "plot ",
-      text_of(file_name(svg)), text_of(figure.title), text_of(figure.x), text_of(figure.y),
-      figure.curves.size() > 1 ? "top left" : "off");
-  for (size_t k = 0; k < figure.curves.size(); ++k)
-    text += fmt::format("{}{} using 1:{} skip 1 with {} title {}", k == 0 ? "" : ", \\\n  ", text_of(file_name(data)),
-                        k + 2, figure.lines ? "linespoints lw 1.5 pt 7 ps 0.3" : "filledcurves y1=0",
-                        text_of(figure.curves[k].name));
-  core::write_file_atomically(script, text + "\n");
-  return draw({"gnuplot", file_name(script)}, {data, script}, svg, "gnuplot-nox");
+      "set terminal svg noenhanced size {},{} font 'sans,13' background 'white'\nset output {}\n"
+      "set datafile separator ','\nset grid\nset offsets graph 0.02, graph 0.02, graph 0.04, graph 0\n"
+      "set style histogram clustered gap 1\n",
+      layout.width, layout.height, text_of(file_name(svg)));
+  const size_t rows = (panels.size() + layout.columns - 1) / layout.columns;
+  if (panels.size() > 1) text += fmt::format("set multiplot layout {},{}\n", rows, layout.columns);
+  Plotted out;
+  for (size_t i = 0; i < panels.size(); ++i) {
+    const std::string data = fmt::format("{}.plot{}.csv", prefix, i == 0 ? "" : std::to_string(i + 1));
+    core::write_file_atomically(data, table(panels[i]));
+    out.files.push_back(data);
+    text += commands(panels[i], file_name(data));
+  }
+  core::write_file_atomically(script, text);
+  out.files.push_back(script);
+  return draw({"gnuplot", file_name(script)}, out.files, svg, "gnuplot-nox");
 }
 
 Plotted plot_graph(const std::string& prefix, const std::string& dot) {

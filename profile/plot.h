@@ -1,5 +1,5 @@
-// Plots: data and a script for gnuplot or Graphviz, and the picture that the tool draws from it. Called by sweep and
-// fit.
+// Plots: data and a script for gnuplot or Graphviz, and the picture that the tool draws from it. Called by sweep, fit
+// and report.
 #pragma once
 #include <string>
 #include <vector>
@@ -12,17 +12,26 @@ struct Plotted {
   std::string missing;
 };
 
+enum class Mark { kDots, kLine, kPoints, kFilled, kBars };  // dots and points are joined by a line; filled: down to 0
 struct Curve {
   std::string name;  // in the key; empty: none
   std::vector<std::pair<double, double>> points;
+  Mark mark = Mark::kDots;
+  std::string color = {};  // "#0072b2"; empty: gnuplot's next
+  int shape = 7;           // of points: gnuplot's number, 7: a disc
 };
 struct Figure {
   std::string title, x, y;  // the axes
-  std::vector<Curve> curves;
-  bool lines = true;  // false: filled down to 0
+  std::vector<Curve> curves = {};
+  std::vector<std::string> labels = {};  // of x = 0, 1, 2, ...: for bars
+  bool x_from_zero = false, y_from_zero = true;
 };
-// PREFIX.plot.csv (x and one column per curve; empty where a curve has no such x), PREFIX.gp, PREFIX.svg.
-Plotted plot(const std::string& prefix, const Figure& figure);
+struct Layout {
+  int width = 800, height = 500, columns = 1;
+};
+// PREFIX.gp, PREFIX.svg and for each panel PREFIX.plot.csv, PREFIX.plot2.csv, ...: x and one column per curve; empty
+// where a curve has no such x.
+Plotted plot(const std::string& prefix, const std::vector<Figure>& panels, const Layout& layout = {});
 
 // PREFIX.dot and PREFIX.svg. `dot`: Graphviz source.
 Plotted plot_graph(const std::string& prefix, const std::string& dot);
