@@ -27,7 +27,7 @@ profile::SamplingScope read_scope(const ProfileFlags& flags, profile::Runner& ru
   profile::SamplingScope scope;
   if (!flags.scope.empty())
     scope = profile::scope_from_json(nn::parse_json(core::read_file(flags.scope, 64 << 20), flags.scope), flags.scope);
-  for (const std::string& network : flags.networks) scope.networks.push_back(read_network(network));
+  for (const std::string& network : flags.networks) scope.networks.push_back(read_network(network, flags.width));
   scope.networks.insert(scope.networks.end(), flags.specs.begin(), flags.specs.end());
   if (!flags.ops.empty()) scope.ops = read_ops(flags.ops);
   if (flags.max_mflop != 0) scope.max_mflop = flags.max_mflop;
@@ -233,6 +233,9 @@ void add_profile(CLI::App& app) {
           "of the zoo; may be given again")
       ->type_name("MODEL")
       ->take_all();
+  command->add_option("--width", flags->width, "Scales the channels of the zoo's networks")
+      ->type_name("X")
+      ->capture_default_str();
   command->add_option("--samples", flags->samples, "Components to time")->type_name("N")->capture_default_str();
   command->add_option("--passes", flags->passes, "Times that each is measured, in shuffled order")
       ->type_name("N")

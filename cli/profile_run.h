@@ -14,6 +14,7 @@ struct ProfileFlags {
   std::vector<nn::NetworkSpec> specs;  // more networks, read already
   std::string scope, cache = "network", csv;
   int samples = 1300, passes = 15;
+  double width = 1;  // of networks that are the zoo's
   double minutes = 15, max_mflop = 0, target_mape = 0;
   bool adaptive = false;
 };

@@ -70,9 +70,9 @@ std::string store_path(const ProfilingOptions& options) {
   return options.database.empty() ? profile::default_store_path() : options.database;
 }
 
-nn::NetworkSpec read_network(const std::string& what) {
+nn::NetworkSpec read_network(const std::string& what, double width) {
   const std::vector<std::string> zoo = nn::zoo_names();
-  if (std::ranges::find(zoo, what) != zoo.end()) return nn::make_zoo(what);
+  if (std::ranges::find(zoo, what) != zoo.end()) return nn::make_zoo(what, {.width = width, .classes = 0, .input = {}});
   if (!std::filesystem::exists(what)) {
     std::string names;
     for (const std::string& name : zoo) names += (names.empty() ? "" : ", ") + name;

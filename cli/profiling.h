@@ -28,8 +28,8 @@ void add_database(CLI::App& command, ProfilingOptions& options);  // --db alone
 std::unique_ptr<profile::Runner> make_runner(const ProfilingOptions& options);
 std::string store_path(const ProfilingOptions& options);
 
-// A model file, a file that describes a network, or a name of the zoo.
-nn::NetworkSpec read_network(const std::string& what);
+// A model file, a file that describes a network, or a name of the zoo; `width` scales the zoo's channels.
+nn::NetworkSpec read_network(const std::string& what, double width = 1);
 
 // Everything that was measured on a device in the mode "network" (or in one run), the later of two readings of the
 // same component. Empty where nothing was.
