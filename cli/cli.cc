@@ -63,6 +63,7 @@ int run(int argc, char** argv) {
   add_db(app);
   add_shrink(app);
   add_compress(app);
+  add_report(app);
   add_data(app);
   try {
     app.parse(argc, argv);

@@ -20,5 +20,6 @@ void add_predict(CLI::App& app);   // predict.cc
 void add_db(CLI::App& app);        // db.cc
 void add_shrink(CLI::App& app);    // shrink.cc
 void add_compress(CLI::App& app);  // compress.cc
+void add_report(CLI::App& app);    // report.cc
 
 }  // namespace fdi::cli

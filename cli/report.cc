@@ -1,0 +1,127 @@
+// `fastdeepiot report`: what compression achieved, as a page of pictures and tables, a table on the terminal, and JSON.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/profiling.h"
+#include "cli/report_landscape.h"
+#include "cli/report_page.h"
+#include "cli/report_tables.h"
+#include "core/error.h"
+#include "core/file.h"
+
+namespace fdi::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ReportFlags {
+  ProfilingOptions profiling;  // --json and --db
+  std::string folder, out, time_model, figures;
+};
+
+// Where pictures are drawn: the folder that was asked for, or one that goes when the page is written.
+class Workshop {
+ public:
+  explicit Workshop(const std::string& folder) : folder_(folder), passing_(folder.empty()) {
+    if (passing_) {
+      std::string pattern = (fs::temp_directory_path() / "fastdeepiot-report-XXXXXX").string();
+      if (::mkdtemp(pattern.data()) == nullptr) core::fail("{}: cannot make a folder for the pictures", pattern);
+      folder_ = pattern;
+    } else {
+      std::error_code error;
+      fs::create_directories(folder_, error);
+      if (error) core::fail("--figures {}: cannot make the folder: {}", folder_, error.message());
+    }
+  }
+  ~Workshop() {
+    std::error_code ignored;
+    if (passing_) fs::remove_all(folder_, ignored);
+  }
+  Workshop(const Workshop&) = delete;
+  Workshop& operator=(const Workshop&) = delete;
+  std::string file(const std::string& name) const { return (fs::path(folder_) / name).string(); }
+
+ private:
+  std::string folder_;
+  bool passing_;
+};
+
+Section draw(const Experiment& experiment, const ReportFlags& flags, const Workshop& workshop, size_t number) {
+  Section section{experiment, {}, {}};
+  std::vector<Picture> pictures = pictures_of(experiment);
+  std::string why;
+  if (const auto model = landscape_model(experiment, flags.time_model, store_path(flags.profiling), why))
+    if (auto landscape = landscape_picture(experiment, *model, why))
+      pictures.insert(pictures.end() - (pictures.back().name == "history" ? 1 : 0), std::move(*landscape));
+  if (!why.empty()) section.notes.push_back(why);
+  for (Picture& picture : pictures) {
+    const std::string prefix = workshop.file(number == 1 ? picture.name : fmt::format("{}_{}", picture.name, number));
+    const profile::Plotted plotted = profile::plot(prefix, picture.panels, picture.layout);
+    if (!plotted.missing.empty()) {
+      section.notes.push_back(plotted.missing);
+      break;
+    }
+    section.pictures.push_back({std::move(picture), core::read_file(prefix + ".svg")});
+  }
+  return section;
+}
+
+void report(const ReportFlags& flags) {
+  const std::vector<Experiment> experiments = group_runs(read_runs(flags.folder));
+  const std::string out = flags.out.empty() ? (fs::path(flags.folder) / "report.html").string() : flags.out;
+  check_writable(out);
+  const Workshop workshop(flags.figures);
+  std::vector<Section> sections;
+  for (const Experiment& experiment : experiments)
+    sections.push_back(draw(experiment, flags, workshop, sections.size() + 1));
+  core::write_file_atomically(out, report_page(sections));
+
+  const CommonOptions& common = flags.profiling.common;
+  for (const Section& section : sections) {
+    const Experiment& experiment = section.experiment;
+    const Run& first = experiment.runs.front();
+    print(common, fmt::format("{}; data {}\n\n{}\n", first.machine, first.data, text_of(methods_table(experiment))));
+    if (experiment.runs.size() > best_runs(experiment).size()) print(common, text_of(runs_table(experiment)) + "\n");
+    print(common, headline(experiment) + "\n");
+    for (const std::string& note : section.notes) fmt::print(stderr, "{}\n", note);
+  }
+  print(common, fmt::format("page: {}\n", out));
+  write_result(common, results_json(experiments));
+}
+
+}  // namespace
+
+void add_report(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("report", "Show what compression achieved, on a page and in a table");
+  const auto flags = std::make_shared<ReportFlags>();
+  command->add_option("folder", flags->folder, "A run of `compress`, or a folder that holds several")
+      ->type_name("DIR")
+      ->required();
+  command->add_option("--out", flags->out, "The page; DIR/report.html unless given")->type_name("FILE");
+  command
+      ->add_option(
+          "--time-model", flags->time_model,
+          "A time model's file (fit --out) for the landscape; unless given what a run used, or the database's newest")
+      ->type_name("FILE");
+  command->add_option("--figures", flags->figures, "Keep the pictures, their data and gnuplot scripts in this folder")
+      ->type_name("DIR");
+  command
+      ->add_option("--json", flags->profiling.common.json, "Write all networks' figures to FILE; - is standard output")
+      ->type_name("FILE");
+  add_database(*command, flags->profiling);
+  command->footer(
+      "Example:\n  fastdeepiot report runs --json results.json\n  fastdeepiot report runs/small --out small.html");
+  command->callback([flags] {
+    const std::string& file = flags->profiling.common.json;
+    if (!file.empty() && file != "-") check_writable(file);
+    report(*flags);
+  });
+}
+
+}  // namespace fdi::cli

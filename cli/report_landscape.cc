@@ -1,0 +1,150 @@
+#include "cli/report_landscape.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "nn/model_file.h"
+#include "nn/unit_groups.h"
+#include "profile/store.h"
+
+namespace fdi::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kPanels = 4;
+
+profile::TimeModel read_model(const std::string& file) {
+  return profile::TimeModel::from_json(nn::parse_json(core::read_file(file, 64 << 20), file), file);
+}
+
+// RUN/model.safetensors of RUN/result.json; X.safetensors, or X itself, of X.result.json.
+std::string model_file(const Run& run) {
+  std::string stem = run.file;
+  stem.resize(stem.rfind("result.json"));
+  std::vector<std::string> names = {stem + "model.safetensors", stem + "safetensors"};
+  if (stem.ends_with('.')) names.push_back(stem.substr(0, stem.size() - 1));
+  for (const std::string& name : names)
+    if (fs::is_regular_file(name)) return name;
+  return "";
+}
+
+double layer_us(const profile::TimeModel& model, const nn::NetworkSpec& spec, const std::string& layer) {
+  for (const device::Component& component : device::components(spec))
+    if (component.layer.name == layer) return model.predict_us(component);
+  return 0;
+}
+
+// A network whose widths can be changed, as its run left them.
+struct Chosen {
+  const Run* run;
+  nn::NetworkSpec spec;
+  nn::UnitGroups groups;
+  std::vector<int> widths;
+  double us_at(const profile::TimeModel& model, size_t group, int width) const {
+    std::vector<int> other = widths;
+    other[group] = width;
+    return layer_us(model, nn::with_widths(spec, groups, other), groups.groups[group].name);
+  }
+};
+
+std::vector<Chosen> read_chosen(const Experiment& experiment) {
+  std::vector<Chosen> chosen;
+  for (const Run* run : best_runs(experiment)) {
+    const std::string file = model_file(*run);
+    if (file.empty()) continue;
+    nn::NetworkSpec spec = nn::load_model(file).spec;
+    nn::UnitGroups groups = nn::unit_groups(spec);
+    std::vector<int> widths = nn::group_counts(groups);
+    if (chosen.empty() || groups.groups.size() == chosen.front().groups.groups.size())
+      chosen.push_back({run, std::move(spec), std::move(groups), std::move(widths)});
+  }
+  return chosen;
+}
+
+// Groups in the order of what their layers take in the original.
+std::vector<size_t> biggest(const Chosen& network, const profile::TimeModel& model, const std::vector<int>& widths) {
+  const nn::NetworkSpec original = nn::with_widths(network.spec, network.groups, widths);
+  std::vector<std::pair<double, size_t>> times;
+  for (size_t g = 0; g < widths.size(); ++g)
+    times.emplace_back(-layer_us(model, original, network.groups.groups[g].name), g);
+  std::ranges::sort(times);
+  std::vector<size_t> order;
+  for (const auto& [us, group] : times)
+    if (order.size() < kPanels) order.push_back(group);
+  std::ranges::sort(order);
+  return order;
+}
+
+}  // namespace
+
+std::optional<profile::TimeModel> landscape_model(const Experiment& experiment, const std::string& file,
+                                                  const std::string& database, std::string& why) {
+  const std::string& machine = experiment.runs.front().machine;
+  if (!file.empty()) {
+    profile::TimeModel model = read_model(file);
+    if (device::key(model.device()) != machine)
+      core::fail("--time-model {}: tells the times of {}, but the runs are of {}", file, device::key(model.device()),
+                 machine);
+    return model;
+  }
+  for (const Run& run : experiment.runs)
+    if (const fs::path beside = fs::path(run.file).parent_path() / "time_model.json"; fs::exists(beside))
+      if (profile::TimeModel model = read_model(beside.string()); device::key(model.device()) == machine) return model;
+  if (fs::exists(database)) {
+    profile::Store store(database);
+    for (const profile::Store::Device& device : store.devices())
+      if (device::key(device.identity) == machine)
+        if (const auto found = store.newest_model(device.identity))
+          return profile::TimeModel::from_json(found->model, fmt::format("{}: model {}", database, found->id));
+  }
+  why = fmt::format(
+      "There is no time model of this device in {}, so the time landscape is not drawn; "
+      "--time-model FILE names one.",
+      database);
+  return std::nullopt;
+}
+
+std::optional<Picture> landscape_picture(const Experiment& experiment, const profile::TimeModel& model,
+                                         std::string& why) {
+  const std::vector<Chosen> chosen = read_chosen(experiment);
+  if (chosen.empty()) {
+    why = "The model files do not lie beside the results, so the time landscape is not drawn.";
+    return std::nullopt;
+  }
+  const std::vector<nn::UnitGroup>& groups = chosen.front().groups.groups;
+  std::vector<int> original = chosen.front().widths;
+  for (size_t g = 0; g < groups.size(); ++g)
+    for (const auto& [layer, units] : experiment.original.widths)
+      if (layer == groups[g].name) original[g] = std::max(original[g], static_cast<int>(units));
+
+  Picture picture{"landscape",
+                  "The time landscape",
+                  "What the time model predicts for the original's slowest layers at every width, the other widths "
+                  "being those that the method chose: a curve and a mark for each method's best run. A mark at the "
+                  "right end of a step gets its units for free; one just behind a step pays for units it lacks.",
+                  {},
+                  {.width = 860, .height = 680, .columns = 2}};
+  for (const size_t g : biggest(chosen.front(), model, original)) {
+    profile::Figure figure{.title = groups[g].name, .x = "units", .y = "predicted time (us)", .x_from_zero = true};
+    for (const Chosen& network : chosen) {
+      profile::Curve line = curve_of(network.run->name, profile::Mark::kLine), mark = line;
+      line.name.clear();
+      for (int width = 1; width <= original[g]; ++width)
+        line.points.emplace_back(width, network.us_at(model, g, width));
+      mark.mark = profile::Mark::kPoints;
+      mark.points.emplace_back(network.widths[g], network.us_at(model, g, network.widths[g]));
+      figure.curves.push_back(std::move(line));
+      figure.curves.push_back(std::move(mark));
+    }
+    picture.panels.push_back(std::move(figure));
+  }
+  return picture;
+}
+
+}  // namespace fdi::cli

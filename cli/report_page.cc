@@ -1,0 +1,179 @@
+#include "cli/report_page.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/report_tables.h"
+#include "core/progress.h"
+
+namespace fdi::cli {
+
+extern const char kReportStyle[];  // report.css
+
+namespace {
+
+std::string escape(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
+}
+
+// gnuplot's file as a part of a page: without its head, and with ids that no other picture has.
+std::string inlined(const DrawnPicture& drawn, const std::string& id) {
+  std::string svg = drawn.svg.substr(drawn.svg.find("</desc>") + 7);
+  for (const std::string quote : {"'", "\""}) replace_all(svg, " id=" + quote, " id=" + quote + id + "-");
+  replace_all(svg, "xlink:href='#", "href='#" + id + "-");
+  replace_all(svg, "url(#", "url(#" + id + "-");
+  for (size_t at = 0; (at = svg.find("<title>gnuplot_plot_", at)) != std::string::npos;)  // of curves without a name
+    svg.erase(at, svg.find("</title>", at) + 8 - at);
+  const profile::Layout& size = drawn.picture.layout;
+  return fmt::format(
+      "<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-labelledby=\"{}-title\"><title id=\"{}-title\">{}</title>{}",
+      size.width, size.height, id, id, escape(drawn.picture.title), svg);
+}
+
+std::string figure(const DrawnPicture& drawn, const std::string& id) {
+  return fmt::format("<figure class=\"{}\">\n<h3>{}</h3>\n{}\n<figcaption>{}</figcaption>\n</figure>\n",
+                     drawn.picture.layout.width < 600 ? "half" : "full", escape(drawn.picture.title),
+                     inlined(drawn, id), escape(drawn.picture.caption));
+}
+
+// `text_columns`: how many of the first columns are words.
+std::string table(const Table& table, const std::string& caption, size_t text_columns = 1) {
+  const auto row = [&](const std::vector<std::string>& cells, bool head, bool rule) {
+    std::string html = rule ? "<tr class=\"rule\">" : "<tr>";
+    for (size_t i = 0; i < cells.size(); ++i) {
+      const bool heads = head || i == 0;
+      html += fmt::format("<{0}{1}{2}>{3}</{0}>", heads ? "th" : "td",
+                          heads ? (head ? " scope=\"col\"" : " scope=\"row\"") : "",
+                          i < text_columns ? " class=\"text\"" : "", escape(cells[i]));
+    }
+    return html + "</tr>\n";
+  };
+  std::string html =
+      fmt::format("<div class=\"scroll\" tabindex=\"0\"><table>\n<caption>{}</caption>\n<thead>{}</thead>\n<tbody>\n",
+                  escape(caption), row(table.header, true, false));
+  for (size_t i = 0; i < table.rows.size(); ++i) html += row(table.rows[i], false, i > 0 && i == table.rule);
+  return html + "</tbody>\n</table></div>\n";
+}
+
+std::string facts(const std::vector<std::pair<std::string, std::string>>& list) {
+  std::string html = "<dl>\n";
+  for (const auto& [name, value] : list) html += fmt::format("<dt>{}</dt><dd>{}</dd>\n", escape(name), escape(value));
+  return html + "</dl>\n";
+}
+
+std::string how_made(const Experiment& experiment) {
+  const Run& first = experiment.runs.front();
+  std::string html = "<h3>How this was made</h3>\n" + facts({{"device", first.machine},
+                                                             {"engine", first.engine},
+                                                             {"instruction set", first.isa},
+                                                             {"threads", std::to_string(first.threads)},
+                                                             {"data", first.data}});
+  for (const Run& run : experiment.runs)
+    html += fmt::format("<h4>{}{}</h4>\n<pre>{}</pre>\n<p class=\"small\">seed {}, {}; {}</p>\n", escape(run.name),
+                        run.target.empty() ? "" : ", " + escape(run.target), escape(run.command), run.seed,
+                        core::format_duration(run.seconds), escape(run.file));
+  return html;
+}
+
+std::string section(const Section& s, int number, bool several) {
+  const Experiment& experiment = s.experiment;
+  const Run& first = experiment.runs.front();
+  std::string html = "<section>\n";
+  if (several) html += fmt::format("<h2>{}; {}</h2>\n", escape(first.machine), escape(first.data));
+  html += fmt::format("<p class=\"lead\">{}</p>\n<div class=\"figures\">\n", escape(headline(experiment)));
+  for (const DrawnPicture& drawn : s.pictures) html += figure(drawn, fmt::format("p{}-{}", number, drawn.picture.name));
+  html += "</div>\n";
+  for (const std::string& note : s.notes) html += fmt::format("<p class=\"note\">{}</p>\n", escape(note));
+  html +=
+      "<h3>In numbers</h3>\n" +
+      table(methods_table(experiment),
+            "Units of each layer, then what the network achieves: the original and each method's best run (the fastest "
+            "within half a point of the original's accuracy; where there is none, the most accurate).");
+  if (experiment.runs.size() > best_runs(experiment).size()) html += table(runs_table(experiment), "All runs.", 2);
+  for (const Run& run : experiment.runs)
+    if (!run.candidates.empty())
+      html += table(candidates_table(run), fmt::format("{}{}: networks that were measured before one was chosen.",
+                                                       run.name, run.target.empty() ? "" : ", " + run.target));
+  return html + how_made(experiment) + "</section>\n";
+}
+
+}  // namespace
+
+std::string headline(const Experiment& experiment) {
+  const Design& original = experiment.original;
+  const std::vector<const Run*> best = best_runs(experiment);
+  const Run* fastest = nullptr;
+  const Run* plain = nullptr;  // DeepIoT, what the others are compared with
+  for (const Run* run : best) {
+    if (run->name == "DeepIoT") plain = run;
+    if (keeps_accuracy(experiment, *run) && (!fastest || run->result.measured_ms < fastest->result.measured_ms))
+      fastest = run;
+  }
+  if (!original.accuracy) return fmt::format("The original takes {:.3f} ms.", original.measured_ms);
+  if (!fastest) {
+    const Run& closest =
+        **std::ranges::max_element(best, {}, [](const Run* r) { return r->result.accuracy.value_or(0); });
+    return fmt::format(
+        "No network here is within half a point of the original's accuracy ({}, {:.3f} ms). The closest is {}'s: {} in "
+        "{:.3f} ms.",
+        percent(original.accuracy), original.measured_ms, closest.name, percent(closest.result.accuracy),
+        closest.result.measured_ms);
+  }
+  std::string text = fmt::format(
+      "{} makes the network {:.1f} times as fast: {:.3f} ms instead of {:.3f} ms, at {} accuracy (the original's is "
+      "{}).",
+      fastest->name, original.measured_ms / fastest->result.measured_ms, fastest->result.measured_ms,
+      original.measured_ms, percent(fastest->result.accuracy), percent(original.accuracy));
+  if (plain && plain != fastest && plain->result.measured_ms > fastest->result.measured_ms)
+    text += fmt::format(" That is {:.0f}% less time than DeepIoT's {:.3f} ms at {}.",
+                        100 * (1 - fastest->result.measured_ms / plain->result.measured_ms), plain->result.measured_ms,
+                        percent(plain->result.accuracy));
+  return text;
+}
+
+std::string report_page(const std::vector<Section>& sections) {
+  std::string html = fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
+      "content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n"
+      "<title>FastDeepIoT: networks compressed for time</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n"
+      "<h1>Compressed for time</h1>\n",
+      kReportStyle);
+  if (sections.size() > 1)
+    html += fmt::format(
+        "<p class=\"note\">These runs are of {} devices, data sets or original networks. They cannot be "
+        "compared, so each has a part of its own.</p>\n",
+        sections.size());
+  for (size_t i = 0; i < sections.size(); ++i)
+    html += section(sections[i], static_cast<int>(i) + 1, sections.size() > 1);
+  return html + "</main>\n</body>\n</html>\n";
+}
+
+}  // namespace fdi::cli

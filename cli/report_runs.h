@@ -1,0 +1,68 @@
+// What a report is about: the results that runs of `compress` and `expand` left as JSON, and which of them belong
+// together. Called by report and what it draws and prints.
+#pragma once
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace fdi::cli {
+
+using Widths = std::vector<std::pair<std::string, int64_t>>;  // units by layer, as the network runs where that is known
+
+// One network: an original, or what a method made of it.
+struct Design {
+  std::optional<double> accuracy = {};      // 0 to 1; none: not judged
+  std::optional<double> predicted_ms = {};  // none: there was no time model
+  double measured_ms = 0;
+  int64_t parameters = 0, flops = 0;
+  double peak_memory_mb = 0;
+  Widths widths = {};
+};
+
+struct LayerTime {
+  std::string name;
+  double before_us = 0, after_us = 0;  // predicted
+};
+struct Stage {  // of a search
+  double iteration = 0, threshold = 0, size = 0;
+  int64_t units = 0;  // of all layers
+  std::optional<double> accuracy, predicted_ms;
+};
+struct Candidate {  // that was measured before one was chosen
+  std::optional<double> predicted_ms;
+  double measured_ms = 0;
+  bool chosen = false;
+};
+
+struct Run {
+  std::string file;  // of the result
+  std::string name, method, target, command, machine, engine, isa, data;
+  int64_t threads = 1, seed = 0;
+  double seconds = 0;
+  Design original, result;
+  std::vector<LayerTime> layers;
+  std::vector<Stage> history;
+  std::vector<Candidate> candidates;
+};
+
+// FOLDER/result.json, FOLDER/*/result.json, FOLDER/*.result.json. Throws Error where there is none, and for one that is
+// cut, lacks something or does not fit together. A network that `expand` widened belongs to the run that it came from.
+std::vector<Run> read_runs(const std::string& folder);
+Run run_from_json(const nlohmann::json& json, const std::string& where);
+
+// Runs that may be compared: one machine and engine, one data set, one original network.
+struct Experiment {
+  Design original;        // its time: the median of what the runs measured
+  std::vector<Run> runs;  // by method in the paper's order, then by measured time
+};
+std::vector<Experiment> group_runs(std::vector<Run> runs);
+
+constexpr double kAccuracySlack = 0.005;  // of what counts as no worse than the original
+bool keeps_accuracy(const Experiment& experiment, const Run& run);
+// Of each method the fastest run that keeps the accuracy, else the most accurate one; in the order of the runs.
+std::vector<const Run*> best_runs(const Experiment& experiment);
+
+}  // namespace fdi::cli
