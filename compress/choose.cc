@@ -66,7 +66,8 @@ class Chooser {
     for (size_t g = 0; g < widths_.size(); ++g) {
       const int width = widths_[g];
       const std::vector<double>& worth = rankings_[g].worth;
-      for (int w = first(g); w <= last(g); ++w) {
+      const int end = last(g);  // before widths_ changes
+      for (int w = first(g); w <= end; ++w) {
         widths_[g] = w;
         const Step step{g, w, worth[static_cast<size_t>(w)] - worth[static_cast<size_t>(width)], cost_(widths_) - now_};
         if (better(step, best)) best = step;
