@@ -26,7 +26,16 @@ double peak_memory_mb(const nn::NetworkSpec& spec) {
 }
 
 nlohmann::json measure_before_after(const BeforeAfter& pair) {
-  const auto times = compress::time_models(pair.engine, {&pair.before, &pair.after});
+  return before_after_json(pair, compress::time_models(pair.engine, {&pair.before, &pair.after}));
+}
+
+nlohmann::json before_after_json(const BeforeAfter& pair, const std::vector<device::Timing>& times) {
+  nlohmann::json measured_before, measured_after, spread;
+  if (!times.empty()) {
+    measured_before = times[0].median_us / 1000;
+    measured_after = times[1].median_us / 1000;
+    spread = {times[0].rel_mad, times[1].rel_mad};
+  }
   const nn::Summary before = nn::summarize(pair.before.spec), after = nn::summarize(pair.after.spec);
   nlohmann::json predicted_before, predicted_after, layers = nlohmann::json::array();
   if (pair.time_model != nullptr) {
@@ -39,9 +48,9 @@ nlohmann::json measure_before_after(const BeforeAfter& pair) {
                         {"before_us", was.layers[i].prediction.us},
                         {"after_us", is.layers[i].prediction.us}});
   }
-  nlohmann::json result = {{"before_ms", {{"measured", times[0].median_us / 1000}, {"predicted", predicted_before}}},
-                           {"after_ms", {{"measured", times[1].median_us / 1000}, {"predicted", predicted_after}}},
-                           {"spread", {times[0].rel_mad, times[1].rel_mad}},
+  nlohmann::json result = {{"before_ms", {{"measured", measured_before}, {"predicted", predicted_before}}},
+                           {"after_ms", {{"measured", measured_after}, {"predicted", predicted_after}}},
+                           {"spread", spread},
                            {"engine", pair.engine.name()},
                            {"threads", core::threads()},
                            {"isa", kernels::isa()},
@@ -73,8 +82,10 @@ std::string before_after_text(const BeforeAfter& pair, const nlohmann::json& res
   line("peak memory", result["peak_memory_mb_before"], result["peak_memory_mb"], "MB");
   if (!result["after_ms"]["predicted"].is_null())
     line("predicted time", result["before_ms"]["predicted"], result["after_ms"]["predicted"], "ms");
-  line("measured time", result["before_ms"]["measured"], result["after_ms"]["measured"], "ms");
+  if (!result["after_ms"]["measured"].is_null())
+    line("measured time", result["before_ms"]["measured"], result["after_ms"]["measured"], "ms");
   if (pair.max_difference) text += fmt::format("largest difference of outputs {:.3g}\n", *pair.max_difference);
+  if (result["after_ms"]["measured"].is_null()) return text;
   return text + fmt::format("timed: {} engine, {} thread{}, {}\n", result["engine"].get<std::string>(),
                             result["threads"].get<int>(), result["threads"] == 1 ? "" : "s",
                             result["isa"].get<std::string>());

@@ -4,8 +4,10 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "device/engine.h"
+#include "device/measure.h"
 #include "nn/model_file.h"
 #include "profile/time_model.h"
 
@@ -22,6 +24,8 @@ struct BeforeAfter {
 // Times both here, in turn: {before_ms: {measured, predicted}, after_ms, widths, widths_before, parameters, flops,
 // peak_memory_mb, ..., layers: [{name, before_us, after_us}] as predicted, max_abs_output_difference}.
 nlohmann::json measure_before_after(const BeforeAfter& pair);
+// The same of times that were taken: of the two, or none: measured is null.
+nlohmann::json before_after_json(const BeforeAfter& pair, const std::vector<device::Timing>& times);
 std::string before_after_text(const BeforeAfter& pair, const nlohmann::json& result);
 
 // {"conv1_1": 64, ...}: units of every layer that has some.

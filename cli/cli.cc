@@ -62,6 +62,7 @@ int run(int argc, char** argv) {
   add_predict(app);
   add_db(app);
   add_shrink(app);
+  add_expand(app);
   add_compress(app);
   add_report(app);
   add_data(app);

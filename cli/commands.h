@@ -19,6 +19,7 @@ void add_fit(CLI::App& app);       // fit.cc
 void add_predict(CLI::App& app);   // predict.cc
 void add_db(CLI::App& app);        // db.cc
 void add_shrink(CLI::App& app);    // shrink.cc
+void add_expand(CLI::App& app);    // expand.cc
 void add_compress(CLI::App& app);  // compress.cc
 void add_report(CLI::App& app);    // report.cc
 

@@ -6,7 +6,6 @@
 
 #include "compress/shrink.h"
 #include "core/check.h"
-#include "profile/op_model.h"
 
 namespace fdi::compress {
 namespace {
@@ -56,37 +55,33 @@ int units_to_multiple(const ChannelAxis& axis, int extent, int step) {
 }
 
 // The least widening of one group that makes the condition hold; empty where none does.
-std::vector<int> widened(const NetworkTimes& times, size_t component, const Condition& condition,
+std::vector<int> widened(const NetworkTimes& times, size_t layer, const Condition& condition,
                          const std::vector<int>& widths) {
   std::vector<int> best;
   if (!is_step(condition.threshold)) return best;
   int extent = 0;
-  for (const ChannelAxis& axis : times.axes_of(component)) {
+  for (const ChannelAxis& axis : times.axes_of(layer)) {
     if (axis.field != condition.field) continue;
-    const auto g = static_cast<size_t>(axis.group);
     if (extent == 0) extent = axis.extent;
-    extent += axis.per_unit * (widths[g] - times.own()[g]);
+    extent += axis.per_unit * (widths[axis.group] - times.own()[axis.group]);
   }
   int64_t least = 0;  // channels more
-  for (const ChannelAxis& axis : times.axes_of(component)) {
+  for (const ChannelAxis& axis : times.axes_of(layer)) {
     if (axis.field != condition.field) continue;
     const int more = units_to_multiple(axis, extent, static_cast<int>(condition.threshold));
     if (more < 0 || (!best.empty() && int64_t{axis.per_unit} * more >= least)) continue;
     least = int64_t{axis.per_unit} * more;
     best = widths;
-    best[static_cast<size_t>(axis.group)] += more;
+    best[axis.group] += more;
   }
   return best;
 }
 
-// The widths at which the walk of Algorithm 2 through the tree of a component ends.
-std::vector<int> walk(const NetworkTimes& times, size_t component) {
-  const auto structure_at = [&](const std::vector<int>& widths) {
-    return profile::structure_of(times.components(widths)[component]);
-  };
+// The widths at which the walk of Algorithm 2 through the tree of a layer ends.
+std::vector<int> walk(const NetworkTimes& times, size_t layer) {
   std::vector<int> widths = times.own();
-  Structure f = structure_at(widths);
-  const profile::Tree& tree = times.model().op(f.op).tree();
+  Structure f = times.structure(widths, layer);
+  const profile::Tree& tree = times.tree_of(layer);
   std::vector<std::pair<Condition, bool>> ranges;  // met on the way, and whether they hold
   for (int at = 0; !tree.nodes[at].is_leaf();) {
     const profile::Node& node = tree.nodes[at];
@@ -94,9 +89,9 @@ std::vector<int> walk(const NetworkTimes& times, size_t component) {
     if (!is_multiple(node.condition)) {
       ranges.emplace_back(node.condition, left);
     } else if (!left) {
-      const std::vector<int> wider = widened(times, component, node.condition, widths);
+      const std::vector<int> wider = widened(times, layer, node.condition, widths);
       if (!wider.empty()) {
-        const Structure f_wider = structure_at(wider);
+        const Structure f_wider = times.structure(wider, layer);
         left = tree.nodes[node.left].law(f_wider) < tree.nodes[node.right].law(f) &&
                std::ranges::all_of(ranges, [&](const auto& r) { return r.first.holds(f_wider) == r.second; });
         if (left) {
@@ -154,7 +149,7 @@ std::vector<int> expand_paper(const NetworkTimes& times) {
   for (size_t i = 0; i < times.size(); ++i) {
     if (times.groups_of(i).empty()) continue;
     const std::vector<int> widths = walk(times, i);
-    for (const int g : times.groups_of(i)) wanted[static_cast<size_t>(g)].insert(widths[static_cast<size_t>(g)]);
+    for (const size_t g : times.groups_of(i)) wanted[g].insert(widths[g]);
   }
   Best best{times};
   for (size_t g = 0; g < wanted.size(); ++g)
@@ -165,16 +160,13 @@ std::vector<int> expand_paper(const NetworkTimes& times) {
 Candidates expansion_candidates(const NetworkTimes& times) {
   std::vector<std::set<int>> widths;
   for (const int own : times.own()) widths.push_back({own});
-  const std::vector<device::Component> components = times.components(times.own());
   for (size_t i = 0; i < times.size(); ++i) {
-    const Steps steps = steps_of(times.model().op(components[i].layer.op).tree());
-    for (const ChannelAxis& axis : times.axes_of(i)) {
-      const auto g = static_cast<size_t>(axis.group);
+    const Steps steps = steps_of(times.tree_of(i));
+    for (const ChannelAxis& axis : times.axes_of(i))
       for (const auto& [field, step] : steps)
         if (field == axis.field)
           if (const int more = units_to_multiple(axis, axis.extent, step); more > 0)
-            widths[g].insert(times.own()[g] + more);
-    }
+            widths[axis.group].insert(times.own()[axis.group] + more);
   }
   Candidates out;
   for (const auto& w : widths) out.emplace_back(w.begin(), w.end());

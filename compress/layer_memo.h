@@ -1,5 +1,6 @@
 // LayerMemo: what each layer of a network is at given widths, remembered. A search asks what thousands of structures
-// cost; a layer depends on few of the widths, so most of its shapes have been seen before. Called by the objectives.
+// cost; a layer depends on few of the widths, so most of its shapes have been seen before. Called by the objectives and
+// by expansion.
 #pragma once
 #include <map>
 #include <span>
@@ -21,6 +22,8 @@ class LayerMemo {
 
   // The layers that run when the network with these widths infers, in order; valid until the next call.
   const std::vector<profile::Structure>& at(std::span<const int> widths);
+  // The groups whose widths the layer depends on, ascending.
+  const std::vector<size_t>& groups_of(size_t layer) const { return depends_[layer]; }
   // Names of them, as profile::predict_network has them.
   const std::vector<std::string>& names() const { return names_; }
 
@@ -34,7 +37,7 @@ class LayerMemo {
   const nn::NetworkSpec& spec_;
   const nn::UnitGroups& groups_;
   std::vector<std::string> names_;
-  std::vector<std::vector<size_t>> depends_;              // by layer: the groups whose width it depends on
+  std::vector<std::vector<size_t>> depends_;              // by layer: see groups_of
   std::vector<std::map<std::vector<int>, Known>> known_;  // by layer, by those widths
   std::vector<profile::Structure> structures_;
   std::vector<int> key_;

@@ -18,6 +18,11 @@ Structure with_channels(device::Component component, int in, int out) {
   return structure_of(component);
 }
 
+// Neither rounded nor bounded, or not there at all.
+bool is_plain(const Law& law, size_t i) {
+  return law.weight[i] == 0 || law.variables[i] == Variable{.field = law.variables[i].field};
+}
+
 }  // namespace
 
 ChannelLaw channel_law(const Law& law, const device::Component& component) {
@@ -25,7 +30,7 @@ ChannelLaw channel_law(const Law& law, const device::Component& component) {
   if (op != nn::Op::kConv2d && op != nn::Op::kFc)
     core::fail("{} a safe region is known for conv2d and fc only", describe(component.layer));
   for (size_t i = 0; i < law.variables.size(); ++i)
-    if (law.weight[i] > 0 && !(law.variables[i] == Variable{.field = law.variables[i].field}))
+    if (!is_plain(law, i))
       core::fail("{} a law with \"{}\" has no safe region of this form; fit with the paper's features",
                  describe(component.layer), describe(op, law.variables[i]));
   // Bilinear in the two counts: four points tell it.
@@ -48,6 +53,14 @@ int safe_square(const ChannelLaw& multiple, const ChannelLaw& other, Field chann
   int n = 0;
   while (n < kLargestSquare && faster(1, 1) && faster(n + 1, 1) && faster(1, n + 1) && faster(n + 1, n + 1)) ++n;
   return n;
+}
+
+bool has_safe_regions(const Tree& tree) {
+  if (tree.op != nn::Op::kConv2d && tree.op != nn::Op::kFc) return false;
+  for (const Node& node : tree.nodes)
+    for (size_t i = 0; i < node.law.variables.size(); ++i)
+      if (!is_plain(node.law, i)) return false;
+  return true;
 }
 
 std::vector<SafeRegion> safe_regions(const Tree& tree, const device::Component& component) {

@@ -29,6 +29,8 @@ constexpr int kLargestSquare = 1 << 16;  // the answer where no bound was met
 // most that a multiple of tau can ask for (equation 11).
 int safe_square(const ChannelLaw& multiple, const ChannelLaw& other, Field channel, int tau);
 
+// Whether every law of the tree is one that a region is known for.
+bool has_safe_regions(const Tree& tree);
 // Of the multiple conditions on channels that the tree asks first, from the root along the sides where they hold.
 std::vector<SafeRegion> safe_regions(const Tree& tree, const device::Component& component);
 // "expand in_channel to multiples of 4, out_channel to multiples of 4: faster within [1, 808]^2"; empty for no region.

@@ -104,10 +104,4 @@ NetworkPrediction predict_network(const TimeModel& model, const nn::NetworkSpec&
   return network;
 }
 
-double predict_us(const TimeModel& model, std::span<const device::Component> components) {
-  double sum_us = 0;
-  for (const device::Component& component : components) sum_us += model.predict_us(component);
-  return whole_network_us(sum_us);
-}
-
 }  // namespace fdi::profile

@@ -73,7 +73,5 @@ struct NetworkPrediction {
   double total_us = 0;
 };
 NetworkPrediction predict_network(const TimeModel& model, const nn::NetworkSpec& spec);
-// The total alone, of components(spec): for searches that ask often.
-double predict_us(const TimeModel& model, std::span<const device::Component> components);
 
 }  // namespace fdi::profile
