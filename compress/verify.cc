@@ -1,14 +1,35 @@
 #include "compress/verify.h"
 
 #include <algorithm>
+#include <array>
 
 #include "core/rng.h"
+#include "core/threads.h"
 #include "nn/fuse.h"
 
 namespace fdi::compress {
 
-std::vector<device::Timing> time_models(const device::Engine& engine, const std::vector<const nn::Model*>& models,
-                                        const device::MeasureOptions& options) {
+std::vector<device::Timing> steady_times(const Round& round, const SteadyOptions& options) {
+  std::vector<std::vector<device::Timing>> rounds;
+  std::vector<device::Timing> steady;
+  for (int i = 0; i < options.rounds * options.tries; ++i) {
+    rounds.push_back(round());
+    if ((i + 1) % options.rounds != 0) continue;
+    steady.clear();
+    double spread = 0;
+    for (size_t model = 0; model < rounds[0].size(); ++model) {
+      std::vector<double> us;
+      us.reserve(rounds.size());
+      for (const auto& timings : rounds) us.push_back(timings[model].median_us);
+      steady.push_back(device::summarize(us));
+      spread = std::max(spread, steady.back().rel_mad);
+    }
+    if (spread <= options.max_spread) break;
+  }
+  return steady;
+}
+
+std::vector<device::Timing> time_models(const device::Engine& engine, const std::vector<const nn::Model*>& models) {
   std::vector<std::unique_ptr<device::Prepared>> prepared;
   std::vector<std::function<void()>> runs;
   for (const nn::Model* model : models) {
@@ -19,7 +40,50 @@ std::vector<device::Timing> time_models(const device::Engine& engine, const std:
     for (float& x : network.input()) x = rng.normal();
     runs.emplace_back([&network] { network.run(); });
   }
-  return device::measure_interleaved(runs, options);
+  const core::PinnedThreads pinned;  // after prepare: an engine's own threads are free to go where nothing runs
+  // Rounds of a third of a second and more, five or more of them: a second or two at least.
+  device::MeasureOptions options;
+  options.min_runs = 10;
+  options.target_rel_mad = 0;
+  options.max_seconds = 0.3;
+  return steady_times([&] { return device::measure_interleaved(runs, options); });
+}
+
+std::vector<Candidate> choose_measured(double max_ms, double least_ms, const std::function<Keep(double ms)>& choose,
+                                       const std::function<double(const Keep&)>& predict_ms,
+                                       const std::function<std::vector<double>(const std::vector<Keep>&)>& measure_ms,
+                                       const VerifyOptions& options) {
+  // Around what the budget allows; the middle one leaves room for the noise of a measurement.
+  constexpr std::array kAround = {1.01, 0.985, 0.96};
+  std::vector<Candidate> all;
+  const auto best = [&] {  // the slowest that keeps the budget; none: the fastest
+    return std::ranges::max_element(all, [&](const Candidate& a, const Candidate& b) {
+      const bool a_keeps = a.measured_ms <= max_ms, b_keeps = b.measured_ms <= max_ms;
+      if (a_keeps != b_keeps) return b_keeps;
+      return a_keeps ? a.measured_ms < b.measured_ms : a.measured_ms > b.measured_ms;
+    });
+  };
+  double measured_per_predicted = 1;
+  for (int round = 0; round < options.rounds; ++round) {
+    std::vector<Keep> fresh;
+    for (const double part : kAround) {
+      Keep keep = choose(std::max(least_ms, part * max_ms / measured_per_predicted));
+      const auto same = [&](const Candidate& c) { return c.keep == keep; };
+      if (std::ranges::none_of(all, same) && std::ranges::find(fresh, keep) == fresh.end())
+        fresh.push_back(std::move(keep));
+    }
+    if (fresh.empty()) break;  // the steps of the time allow nothing nearer
+    const std::vector<double> ms = measure_ms(fresh);
+    for (size_t i = 0; i < fresh.size(); ++i) {
+      const double predicted = predict_ms(fresh[i]);
+      all.push_back({std::move(fresh[i]), predicted, ms[i]});
+    }
+    const Candidate& now = *best();
+    if (now.measured_ms <= max_ms && now.measured_ms >= (1 - options.slack) * max_ms) break;
+    measured_per_predicted = now.measured_ms / now.predicted_ms;
+  }
+  best()->chosen = true;
+  return all;
 }
 
 }  // namespace fdi::compress
