@@ -122,10 +122,15 @@ void fail_no_time_model(const TimingOptions& options, const device::Identity& de
       device::key(device), ops_of(network), database_of(options), name, flags, flags);
 }
 
-std::vector<std::string> warn_outside(const profile::NetworkPrediction& prediction) {
+std::vector<std::string> outside_scope(const profile::NetworkPrediction& prediction) {
   std::vector<std::string> outside;
   for (const auto& [layer, p] : prediction.layers)
     if (!p.outside.empty()) outside.push_back(layer + ": " + p.outside);
+  return outside;
+}
+
+std::vector<std::string> warn_outside(const profile::NetworkPrediction& prediction) {
+  std::vector<std::string> outside = outside_scope(prediction);
   for (const std::string& what : outside) fmt::print(stderr, "outside what was sampled: {}\n", what);
   return outside;
 }

@@ -52,7 +52,9 @@ std::optional<ChosenTimeModel> find_time_model(const TimingOptions& options, con
                                      const nn::NetworkSpec& network, const std::string& name,
                                      const std::string& where = "local");
 
-// "conv3: out_channel 700 > 512" of each layer that lies outside what was sampled; also said on standard error.
+// "conv3: out_channel 700 > 512" of each layer that lies outside what was sampled.
+std::vector<std::string> outside_scope(const profile::NetworkPrediction& prediction);
+// Also says them on standard error.
 std::vector<std::string> warn_outside(const profile::NetworkPrediction& prediction);
 
 }  // namespace fdi::cli

@@ -90,7 +90,10 @@ nn::NetworkSpec make_spec(const std::vector<Stage>& stages, bool bias) {
   int64_t total = 0;
   for (const Stage& s : stages) total += int64_t{s.columns} * s.rows;
   if (total > nn::kMaxDimension)
-    core::fail("the compressor would read {} weights, can read {}; take a narrower network", total, nn::kMaxDimension);
+    core::fail(
+        "the compressor reads all weights that produce units as one axis of a tensor: {} of them, and an axis holds at "
+        "most {}; take a narrower network",
+        total, nn::kMaxDimension);
   nn::SpecBuilder b("compressor", {static_cast<int>(total)});
   std::vector<int> looks, answers;
   int at = 0;
@@ -168,6 +171,10 @@ std::span<const float> Compressor::forward(const nn::Parameters& critic) {
     const float* from = critic.tensor(critic.entries()[static_cast<size_t>(s.entry)]).data + s.first;
     for (int64_t i = 0; i < s.count; ++i) m[s.to + i] = from[i * s.step];
   }
+  return forward_again();
+}
+
+std::span<const float> Compressor::forward_again() {
   nn::Pass pass;
   pass.batch = 1;
   pass.training = true;

@@ -23,6 +23,8 @@ class Compressor {
 
   // By unit: the probability of being kept, valid until the next call.
   std::span<const float> forward(const nn::Parameters& critic);
+  // The same of the weights as they were at the last call: the compressor alone has changed.
+  std::span<const float> forward_again();
   // After forward: the gradient of a loss whose gradient by unit is `dp`.
   std::span<const float> backward(std::span<const float> dp);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "compress/shrink.h"
 #include "core/error.h"
@@ -12,7 +13,9 @@
 namespace fdi::compress {
 namespace {
 
-constexpr double kSmallest = 1e-6;  // probabilities in a logarithm stay this far from 0 and 1
+// Of the dual ascent: a limit that is missed by a tenth for a whole stage makes the original's cost count one more unit
+// of loss, as much as a wrong answer.
+constexpr double kDualRate = 10;
 
 nn::OptimizerConfig critic_rule(const SearchConfig& config) {
   nn::OptimizerConfig adam = nn::default_optimizer("adam");
@@ -28,16 +31,24 @@ nn::OptimizerConfig compressor_rule() {
   return rmsprop;
 }
 
-int64_t floats_of(const nn::NetworkSpec& spec) {
-  int64_t floats = 0;
-  for (const auto& e : nn::Parameters::list(spec)) floats += e.spec.trainable ? e.spec.shape.size() : 0;
-  return floats;
-}
-
 nn::UnitGroups removable(const nn::NetworkSpec& spec) {
   nn::UnitGroups groups = nn::unit_groups(spec);
   nn::require_groups(spec, groups);
   return groups;
+}
+
+std::string figures(const StageRecord& r) {
+  std::string widths;
+  for (const int width : r.widths) widths += fmt::format("{}{}", widths.empty() ? "" : " ", width);
+  return fmt::format("units {}{}{}", widths, r.accuracy < 0 ? "" : fmt::format("  accuracy {:.2f}%", 100 * r.accuracy),
+                     r.predicted_ms < 0 ? "" : fmt::format("  predicted {:.3f} ms", r.predicted_ms));
+}
+
+std::string stage_line(const StageRecord& r, const Objective& objective, double steps_per_s) {
+  return fmt::format("threshold {:.3f}  {}  parameters {:.1f}%{}{}  loss {:.4f}  {:.1f} steps/s", r.threshold,
+                     figures(r), 100 * r.size,
+                     objective.name == "flops" ? fmt::format("  {:.3f} {}", r.cost, objective.unit) : "",
+                     r.lambda > 0 ? fmt::format("  lambda {:.3g}", r.lambda) : "", r.loss, steps_per_s);
 }
 
 // What is drawn: who uses the masks of an iteration.
@@ -47,39 +58,6 @@ uint64_t draw_number(int64_t iteration, Draw draw) {
 }
 
 }  // namespace
-
-std::vector<float> softened(std::span<const float> p, double threshold, double beta) {
-  std::vector<float> q(p.begin(), p.end());
-  for (float& v : q)
-    if (v < threshold) v *= static_cast<float>(beta);
-  return q;
-}
-
-Keep keep_at(const nn::UnitGroups& groups, std::span<const float> p, double threshold) {
-  Keep keep;
-  for (const nn::UnitGroup& group : groups.groups) {
-    const auto own = p.subspan(static_cast<size_t>(group.first), static_cast<size_t>(group.count));
-    std::vector<int> units;
-    for (int u = 0; u < group.count; ++u)
-      if (own[static_cast<size_t>(u)] >= threshold) units.push_back(u);
-    if (units.empty()) units.push_back(static_cast<int>(std::max_element(own.begin(), own.end()) - own.begin()));
-    keep.units.push_back(std::move(units));
-  }
-  return keep;
-}
-
-// log P = z log q + (1 - z) log(1 - q)
-std::vector<double> score_gradient(std::span<const float> masks, std::span<const float> q,
-                                   std::span<const double> advantage) {
-  std::vector<double> gradient(q.size());
-  const double scale = 1.0 / static_cast<double>(advantage.size());
-  for (size_t b = 0; b < advantage.size(); ++b)
-    for (size_t u = 0; u < q.size(); ++u) {
-      const double at = std::clamp(double{q[u]}, kSmallest, 1 - kSmallest);
-      gradient[u] += scale * advantage[b] * (masks[b * q.size() + u] > 0 ? 1 / at : -1 / (1 - at));
-    }
-  return gradient;
-}
 
 SearchState::SearchState(nn::Model critic, const SearchConfig& search_config)
     : model(std::move(critic)),
@@ -108,15 +86,23 @@ struct Search::Stream {
   int epoch;
 };
 
-Search::Search(SearchState& state, const Objective& objective, const SearchOptions& options)
+Search::Search(SearchState& state, const Costs& costs, const SearchOptions& options)
     : state_(state),
-      objective_(objective),
+      costs_(costs),
       options_(options),
+      share_(largest_share(costs.limits)),
+      size_(size_objective(state.model.spec, state.groups).cost),
+      whole_(nn::group_counts(state.groups)),
       critic_(state.model.spec, state.model.parameters, state.config.batch) {}
 
 double Search::threshold_of(int64_t stage) const {
   const SearchConfig& c = state_.config;
   return std::min(c.threshold_start + static_cast<double>(stage) * c.threshold_step, c.threshold_end);
+}
+
+int64_t Search::last_stage() const {
+  const SearchConfig& c = state_.config;
+  return static_cast<int64_t>(std::ceil((c.threshold_end - c.threshold_start) / c.threshold_step - 1e-6));
 }
 
 void Search::check_finite(double loss, const char* whose) const {
@@ -131,16 +117,12 @@ void Search::check_finite(double loss, const char* whose) const {
 void Search::run(nn::BatchSource& train, nn::BatchSource* validation) {
   const SearchConfig& config = state_.config;
   if (train.batches() < 1) core::fail("the training data hold no batch; give more images");
-  const auto last =
-      static_cast<int64_t>(std::ceil((config.threshold_end - config.threshold_start) / config.threshold_step - 1e-6));
   Stream batches(train, 2 * state_.iteration);
   if (state_.history.empty() && !options_.checkpoint.empty()) save_search(options_.checkpoint, state_);
   const auto done = [&] {
     if (state_.history.empty()) return false;
-    const StageRecord& now = state_.history.back();
-    const bool met_size = config.target_size > 0 && now.size <= config.target_size;
-    const bool met_cost = config.target_cost > 0 && now.cost <= config.target_cost;
-    return met_size || met_cost || state_.iteration / config.stage_steps > last;
+    const bool met = !costs_.limits.empty() && share_(state_.history.back().widths) <= 1;
+    return met || state_.iteration / config.stage_steps > last_stage();
   };
   while (!done()) {
     double loss_sum = 0;
@@ -148,29 +130,33 @@ void Search::run(nn::BatchSource& train, nn::BatchSource* validation) {
     for (int i = 0; i < config.stage_steps; ++i) {
       iterate(batches, loss_sum);
       if (options_.progress != nullptr)
-        options_.progress->update(fmt::format("threshold {:.3f}  {}/{}  loss {:.4f}  {:.0f} images/s", threshold(),
-                                              i + 1, config.stage_steps, loss_sum / (i + 1),
-                                              2.0 * config.batch * (i + 1) / (core::monotonic_seconds() - begin)));
+        options_.progress->update(live_line(loss_sum / (i + 1), (i + 1) / (core::monotonic_seconds() - begin)));
     }
+    const double steps_per_s = config.stage_steps / (core::monotonic_seconds() - begin);
     const StageRecord record = judge(loss_sum / config.stage_steps, validation);
     state_.history.push_back(record);
     if (!options_.checkpoint.empty()) save_search(options_.checkpoint, state_);
-    if (options_.progress != nullptr) {
-      std::string widths;
-      for (const int width : record.widths) widths += fmt::format("{}{}", widths.empty() ? "" : " ", width);
-      options_.progress->finish(fmt::format(
-          "threshold {:.3f}  units {}  parameters {:.1f}%{}{}  loss {:.4f}", record.threshold, widths,
-          100 * record.size, record.accuracy < 0 ? "" : fmt::format("  accuracy {:.2f}%", 100 * record.accuracy),
-          objective_.unit.empty() ? "" : fmt::format("  {:.3f} {}", record.cost, objective_.unit), record.loss));
-    }
+    if (options_.progress != nullptr) options_.progress->finish(stage_line(record, costs_.objective, steps_per_s));
   }
+}
+
+// What is known of the current stage, and of the last one what is only found out at its end.
+std::string Search::live_line(double loss, double steps_per_s) const {
+  const int64_t done = state_.iteration % state_.config.stage_steps;
+  std::string line =
+      fmt::format("threshold {:.3f}  {}/{}  loss {:.4f}  {:.1f} steps/s", threshold(),
+                  done == 0 ? state_.config.stage_steps : done, state_.config.stage_steps, loss, steps_per_s);
+  if (!state_.history.empty()) line += "  was: " + figures(state_.history.back());
+  return line;
 }
 
 void Search::iterate(Stream& batches, double& loss_sum) {
   const SearchConfig& config = state_.config;
   const auto step = static_cast<uint64_t>(state_.iteration);
   {
-    const auto q = softened(state_.compressor.forward(state_.model.parameters), threshold(), config.beta);
+    // The critic's weights have not changed since the compressor last read them, but in a run's first step.
+    const auto p = steps_ == 0 ? state_.compressor.forward(state_.model.parameters) : state_.compressor.forward_again();
+    const auto q = softened(p, threshold(), config.beta);
     const nn::Batch batch = batches.take();
     const auto masks = draw_masks(q, batch.size, config.seed, draw_number(state_.iteration, Draw::kCritic));
     const double loss = critic_.forward(masks, batch.images, batch.labels, batch.lengths, true, config.seed, step).loss;
@@ -181,6 +167,7 @@ void Search::iterate(Stream& batches, double& loss_sum) {
   }
   train_compressor(batches.take());
   ++state_.iteration;
+  ++steps_;
 }
 
 // p is computed from the critic as it is now, masks are drawn from it and scored with it: never from an older one.
@@ -193,18 +180,18 @@ void Search::train_compressor(const nn::Batch& batch) {
   const double loss = critic_.forward(masks, batch.images, batch.labels, batch.lengths, false, config.seed, 0).loss;
   check_finite(loss, "compressor's");
   std::vector<double> rewards(critic_.losses().begin(), critic_.losses().end());
-  const bool steered = config.lambda > 0;
-  if (steered && config.cost_as_reward)
+  const double weight = lambda();
+  if (weight > 0 && config.cost_as_reward)
     for (size_t b = 0; b < rewards.size(); ++b) {
       std::vector<int> widths;
       for (const nn::UnitGroup& g : state_.groups.groups) {
         const auto first = masks.begin() + static_cast<std::ptrdiff_t>(b * q.size()) + g.first;
         widths.push_back(std::max(1, static_cast<int>(std::count(first, first + g.count, 1.0F))));
       }
-      rewards[b] += config.lambda * objective_.cost(widths);
+      rewards[b] += weight * costs_.objective.cost(widths);
     }
   std::vector<double> dq = score_gradient(masks, q, advantages(std::move(rewards)));
-  if (steered && !config.cost_as_reward) {
+  if (weight > 0 && !config.cost_as_reward) {
     const std::vector<double> cost = cost_gradient(q);
     for (size_t u = 0; u < dq.size(); ++u) dq[u] += cost[u];
   }
@@ -213,6 +200,26 @@ void Search::train_compressor(const nn::Batch& batch) {
     dp.push_back(static_cast<float>(dq[u] * (p[u] < threshold() ? config.beta : 1)));
   state_.compressor_optimizer.step(state_.compressor.parameters().trainable(), state_.compressor.backward(dp),
                                    config.compressor_lr, state_.compressor_optimizer.momentum());
+  if (config.find_lambda) ascend(q);
+}
+
+double Search::lambda() const {
+  return state_.config.find_lambda ? state_.dual / costs_.objective.cost(whole_) : state_.config.lambda;
+}
+
+// See the top of search.h.
+void Search::ascend(std::span<const float> q) {
+  const SearchConfig& config = state_.config;
+  const std::vector<int> widths = rounded_widths(state_.groups, expected_widths(q));
+  const double half = 0.5 * static_cast<double>((last_stage() + 1) * config.stage_steps);
+  const double way = std::min(1.0, static_cast<double>(state_.iteration + 1) / half);
+  double missed = -1;
+  for (const Limit& limit : costs_.limits) {
+    const double whole = limit.what.cost(whole_);
+    const double allowed = 1 - way * (1 - std::min(1.0, limit.most / whole));
+    missed = std::max(missed, limit.what.cost(widths) / whole - allowed);
+  }
+  state_.dual = std::max(0.0, state_.dual + kDualRate / config.stage_steps * missed);
 }
 
 // The baseline is that of the batches before, so that it does not depend on the structures it is subtracted from; the
@@ -234,24 +241,24 @@ std::vector<double> Search::advantages(std::vector<double> rewards) {
   return rewards;
 }
 
-// By unit: lambda * d cost / d q, where q counts as so much of a unit.
-std::vector<double> Search::cost_gradient(std::span<const float> q) const {
+// Where q counts as so much of a unit.
+std::vector<double> Search::expected_widths(std::span<const float> q) const {
   std::vector<double> expected;
+  expected.reserve(state_.groups.groups.size());
   for (const nn::UnitGroup& g : state_.groups.groups) {
-    expected.push_back(0);
-    for (int u = g.first; u < g.first + g.count; ++u) expected.back() += q[static_cast<size_t>(u)];
+    const auto own = q.subspan(static_cast<size_t>(g.first), static_cast<size_t>(g.count));
+    expected.push_back(std::accumulate(own.begin(), own.end(), 0.0));
   }
-  const std::vector<double> slope = cost_slope(objective_, state_.groups, expected);
-  std::vector<double> gradient(q.size());
-  for (size_t g = 0; g < slope.size(); ++g)
-    std::fill_n(gradient.begin() + state_.groups.groups[g].first, state_.groups.groups[g].count,
-                state_.config.lambda * slope[g]);
-  return gradient;
+  return expected;
 }
 
-double Search::size_of(const Keep& keep) const {
-  const nn::NetworkSpec small = nn::with_widths(state_.model.spec, state_.groups, widths_of(keep));
-  return static_cast<double>(floats_of(small)) / static_cast<double>(floats_of(state_.model.spec));
+// By unit: lambda * d cost / d q.
+std::vector<double> Search::cost_gradient(std::span<const float> q) const {
+  const std::vector<double> slope = cost_slope(costs_.objective, state_.groups, expected_widths(q));
+  std::vector<double> gradient(q.size());
+  for (size_t g = 0; g < slope.size(); ++g)
+    std::fill_n(gradient.begin() + state_.groups.groups[g].first, state_.groups.groups[g].count, lambda() * slope[g]);
+  return gradient;
 }
 
 StageRecord Search::judge(double loss, nn::BatchSource* validation) {
@@ -262,8 +269,10 @@ StageRecord Search::judge(double loss, nn::BatchSource* validation) {
       threshold_of(state_.iteration / state_.config.stage_steps - 1);  // of the stage that has just ended
   const Keep keep = keep_at(state_.groups, p, record.threshold);
   record.widths = widths_of(keep);
-  record.size = size_of(keep);
-  record.cost = objective_.cost(record.widths);
+  record.size = size_(record.widths);
+  record.cost = costs_.objective.cost(record.widths);
+  record.predicted_ms = costs_.predicted_ms ? costs_.predicted_ms(record.widths) : -1;
+  record.lambda = lambda();
   record.loss = loss;
   record.accuracy = -1;
   if (validation != nullptr) {  // evaluation multiplies by the probabilities
@@ -275,25 +284,9 @@ StageRecord Search::judge(double loss, nn::BatchSource* validation) {
   return record;
 }
 
-bool Search::met(const Keep& keep) const {
-  const SearchConfig& config = state_.config;
-  return (config.target_size > 0 && size_of(keep) <= config.target_size) ||
-         (config.target_cost > 0 && objective_.cost(widths_of(keep)) <= config.target_cost);
-}
-
-Keep Search::keep() {
+std::vector<float> Search::probabilities() {
   const std::span<const float> p = state_.compressor.forward(state_.model.parameters);
-  const double reached = state_.history.empty() ? 0 : state_.history.back().threshold;
-  Keep last = keep_at(state_.groups, p, reached);
-  if (!met(last)) return last;
-  // Units leave one by one as the threshold rises over their probabilities.
-  std::vector<float> thresholds;
-  for (const float v : p)
-    if (v <= reached) thresholds.push_back(std::nextafter(v, 2.0F));
-  std::sort(thresholds.begin(), thresholds.end());
-  const auto first = std::partition_point(thresholds.begin(), thresholds.end(),
-                                          [&](float t) { return !met(keep_at(state_.groups, p, t)); });
-  return first == thresholds.end() ? last : keep_at(state_.groups, p, *first);
+  return {p.begin(), p.end()};
 }
 
 nn::Model Search::shrunk(const Keep& keep) {

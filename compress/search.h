@@ -1,7 +1,14 @@
 // Search: the compressor-critic of DeepIoT (Yao et al. 2017), steered by an objective (equation 8). The critic, the
 // network itself, trains with units switched off at random; the compressor learns with which probability each unit
 // stays, from the losses of the structures that were drawn (score function) and from what structures cost. A threshold
-// rises; units below it go, until the target is met. Called by `fastdeepiot compress`.
+// rises; units below it go, until every limit holds. Called by `fastdeepiot compress`.
+//
+// The weight of the cost (lambda) is given, or found by dual ascent on what the limits allow (Platt & Barr 1988,
+// Constrained Differential Optimization): with c the expected structure's share of a limited cost in the original's,
+// and a schedule s that falls linearly from 1 to the limit's share over the first half of the thresholds,
+//   lambda <- max(0, lambda + kDualRate / stage_steps * (c - s)) / (the original's cost)
+// after each iteration; of several limits the one that is missed most. The schedule is ahead of the threshold, so that
+// it is the cost, not the threshold alone, that decides which units fall below.
 #pragma once
 #include <map>
 #include <nlohmann/json.hpp>
@@ -29,14 +36,17 @@ struct SearchConfig {
   // The probability that every unit starts near; 0.5 is the published form. A deep or narrow network that loses half of
   // its units in every layer learns nothing: start it higher, and the threshold with it.
   double start = 0.5;
-  double beta = 0.5;     // units below the threshold are drawn with beta * p
-  double average = 0.9;  // of the moving mean and deviation of the losses
-  double lambda = 0;     // loss per unit of cost
+  double beta = 0.5;         // units below the threshold are drawn with beta * p
+  double average = 0.9;      // of the moving mean and deviation of the losses
+  double lambda = 0;         // loss per unit of cost
+  bool find_lambda = false;  // by dual ascent, in place of `lambda`
   // How the cost reaches the compressor: its slope at the expected widths (low variance), or as part of the reward of
   // each structure drawn, one per example.
   bool cost_as_reward = false;
-  double target_size = 0;  // stop at this part of the parameters; 0: no such target
-  double target_cost = 0;  // stop at this cost; 0: no such target
+  // Budgets, 0: none. The search ends when all of them hold.
+  double target_size = 0;  // part of the parameters
+  double max_ms = 0;       // predicted time
+  double max_mb = 0;       // peak memory of inference
   uint64_t seed = 1;
   nlohmann::json data =
       nlohmann::json::object();  // how batches and cost come about; carried and compared, not read here
@@ -52,7 +62,10 @@ struct StageRecord {
   double cost = 0;          // of the objective
   double loss = 0;          // of the critic in training, mean over the stage
   double accuracy = 0;      // of the soft network on the validation images; -1: there are none
+  double predicted_ms = 0;  // -1: there is no time model
+  double lambda = 0;        // loss per unit of the objective's cost, at the end of the stage
 };
+nlohmann::json stage_to_json(const StageRecord& record);
 
 // The search as it stands between two stages; a checkpoint holds exactly this.
 struct SearchState {
@@ -65,11 +78,22 @@ struct SearchState {
   nn::Optimizer critic_optimizer, compressor_optimizer;
   int64_t iteration = 0;
   double mean = 0, deviation = 0;  // moving, of the losses; set by the first batch
+  double dual = 0;                 // lambda as found so far, times the original's cost
   std::vector<StageRecord> history;
 };
 
 void save_search(const std::string& path, SearchState& state);
 SearchState load_search(const std::string& path);  // throws Error for a file that is damaged or something else
+
+// What a structure costs, as the search asks for it.
+struct Costs {
+  Objective objective = no_objective();  // weighed against the loss
+  std::vector<Limit> limits{};           // the config's budgets; without any, the last threshold ends the search
+  Cost predicted_ms{};                   // for the records; empty: there is no time model
+};
+// The config's budgets as limits. `model` may be null where none is on the time. Refers to all of its arguments.
+std::vector<Limit> limits_of(const SearchConfig& config, const nn::NetworkSpec& spec, const nn::UnitGroups& groups,
+                             const profile::TimeModel* model);
 
 struct SearchOptions {
   std::string checkpoint;  // file, written after every stage; empty: none
@@ -80,38 +104,47 @@ struct SearchOptions {
 std::vector<float> softened(std::span<const float> p, double threshold, double beta);
 // Units at or above the threshold; of a group that would be empty, the likeliest one.
 Keep keep_at(const nn::UnitGroups& groups, std::span<const float> p, double threshold);
+// The units that stay: those of the lowest threshold at which share() of their widths is `most` or less, and what fits
+// beside them, by p per cost (choose_under_budget).
+Keep choose_by_probability(const nn::UnitGroups& groups, std::span<const float> p, const Cost& share, double most);
 // By unit: the mean over examples of advantage * d log P(z | q) / d q, of masks z (examples, units) drawn from q.
 std::vector<double> score_gradient(std::span<const float> masks, std::span<const float> q,
                                    std::span<const double> advantage);
 
 class Search {
  public:
-  Search(SearchState& state, const Objective& objective, const SearchOptions& options = {});
+  Search(SearchState& state, const Costs& costs, const SearchOptions& options = {});
 
-  // Until a target is met or the threshold has reached its end. `validation` may be null. Throws Error where the loss
+  // Until the limits hold or the threshold has reached its end. `validation` may be null. Throws Error where the loss
   // is no number any more; the last checkpoint stays.
   void run(nn::BatchSource& train, nn::BatchSource* validation);
-  // The units that stay: of the lowest threshold that meets the target, which may lie between two stages.
-  Keep keep();
+  // By unit: the probability of being kept.
+  std::vector<float> probabilities();
   // The dense network of these units. What reads a unit is scaled by its probability, as evaluation has it.
   nn::Model shrunk(const Keep& keep);
 
  private:
   struct Stream;
   double threshold_of(int64_t stage) const;
+  int64_t last_stage() const;
+  double lambda() const;
+  void ascend(std::span<const float> q);
+  std::vector<double> expected_widths(std::span<const float> q) const;
+  std::string live_line(double loss, double steps_per_s) const;
   double threshold() const { return threshold_of(state_.iteration / state_.config.stage_steps); }
   void iterate(Stream& batches, double& loss_sum);
   void train_compressor(const nn::Batch& batch);
   std::vector<double> advantages(std::vector<double> rewards);
   std::vector<double> cost_gradient(std::span<const float> q) const;
   StageRecord judge(double loss, nn::BatchSource* validation);
-  double size_of(const Keep& keep) const;
-  bool met(const Keep& keep) const;
   void check_finite(double loss, const char* whose) const;
 
   SearchState& state_;
-  const Objective& objective_;
+  const Costs& costs_;
   const SearchOptions options_;
+  const Cost share_, size_;       // of the limits; part of the parameters
+  const std::vector<int> whole_;  // widths of the original
+  int64_t steps_ = 0;             // of this run() so far
   MaskedCritic critic_;
 };
 

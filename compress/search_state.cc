@@ -24,14 +24,9 @@ void copy_flat(const nn::TensorFile& file, const std::string& name, std::span<fl
   std::copy_n(from->values.data, to.size(), to.data());
 }
 
-json record_to_json(const StageRecord& r) {
-  return {{"iteration", r.iteration}, {"threshold", r.threshold}, {"widths", r.widths},    {"size", r.size},
-          {"cost", r.cost},           {"loss", r.loss},           {"accuracy", r.accuracy}};
-}
-
 StageRecord record_from_json(const json& j) {
-  return {j.at("iteration"), j.at("threshold"), j.at("widths"),  j.at("size"),
-          j.at("cost"),      j.at("loss"),      j.at("accuracy")};
+  return {j.at("iteration"), j.at("threshold"), j.at("widths"),       j.at("size"),  j.at("cost"),
+          j.at("loss"),      j.at("accuracy"),  j.at("predicted_ms"), j.at("lambda")};
 }
 
 void check(const char* what, double value, bool ok, const char* want) {
@@ -39,6 +34,14 @@ void check(const char* what, double value, bool ok, const char* want) {
 }
 
 }  // namespace
+
+json stage_to_json(const StageRecord& r) {
+  return {{"iteration", r.iteration}, {"threshold", r.threshold},
+          {"widths", r.widths},       {"size", r.size},
+          {"cost", r.cost},           {"loss", r.loss},
+          {"accuracy", r.accuracy},   {"predicted_ms", r.predicted_ms},
+          {"lambda", r.lambda}};
+}
 
 json search_config_to_json(const SearchConfig& c) {
   return {{"batch", c.batch},
@@ -53,9 +56,11 @@ json search_config_to_json(const SearchConfig& c) {
           {"beta", c.beta},
           {"average", c.average},
           {"lambda", c.lambda},
+          {"find_lambda", c.find_lambda},
           {"cost_as_reward", c.cost_as_reward},
           {"target_size", c.target_size},
-          {"target_cost", c.target_cost},
+          {"max_ms", c.max_ms},
+          {"max_mb", c.max_mb},
           {"seed", c.seed},
           {"data", c.data}};
 }
@@ -74,9 +79,11 @@ SearchConfig search_config_from_json(const json& j) {
   c.beta = j.value("beta", c.beta);
   c.average = j.value("average", c.average);
   c.lambda = j.value("lambda", c.lambda);
+  c.find_lambda = j.value("find_lambda", c.find_lambda);
   c.cost_as_reward = j.value("cost_as_reward", c.cost_as_reward);
   c.target_size = j.value("target_size", c.target_size);
-  c.target_cost = j.value("target_cost", c.target_cost);
+  c.max_ms = j.value("max_ms", c.max_ms);
+  c.max_mb = j.value("max_mb", c.max_mb);
   c.seed = j.value("seed", c.seed);
   c.data = j.value("data", c.data);
   check("batch", c.batch, c.batch >= 1, "1 or more");
@@ -92,7 +99,8 @@ SearchConfig search_config_from_json(const json& j) {
   check("average", c.average, c.average >= 0 && c.average < 1, "0 <= average < 1");
   check("lambda", c.lambda, c.lambda >= 0, "0 or more");
   check("target_size", c.target_size, c.target_size >= 0 && c.target_size < 1, "0 (none) to below 1");
-  check("target_cost", c.target_cost, c.target_cost >= 0, "0 (none) or more");
+  check("max_ms", c.max_ms, c.max_ms >= 0, "0 (none) or more");
+  check("max_mb", c.max_mb, c.max_mb >= 0, "0 (none) or more");
   return c;
 }
 
@@ -106,8 +114,9 @@ void save_search(const std::string& path, SearchState& state) {
                  {"compressor_steps", state.compressor_optimizer.steps()},
                  {"mean", state.mean},
                  {"deviation", state.deviation},
+                 {"dual", state.dual},
                  {"history", json::array()}};
-  for (const StageRecord& record : state.history) search["history"].push_back(record_to_json(record));
+  for (const StageRecord& record : state.history) search["history"].push_back(stage_to_json(record));
   file.metadata[kState] = search.dump();
   for (const auto& e : state.model.parameters.entries())
     file.tensors.push_back({e.name, {state.model.parameters.tensor(e).data, e.spec.shape}});
@@ -146,6 +155,7 @@ SearchState load_search(const std::string& path) {
     state.compressor_optimizer.set_steps(search.at("compressor_steps"));
     state.mean = search.at("mean");
     state.deviation = search.at("deviation");
+    state.dual = search.at("dual");
     for (const json& record : search.at("history")) state.history.push_back(record_from_json(record));
     return state;
   } catch (const json::exception& e) {

@@ -158,44 +158,67 @@ SearchConfig quick() {
   return config;
 }
 
+// Ends the run when so many batches have been taken.
+class Killed : public nn::ArraySource {
+ public:
+  explicit Killed(int batches) : ArraySource(90, {16, 16, 3}, 10, 16, true), left_(batches) {}
+  bool next(nn::Batch& batch) override {
+    if (left_-- == 0) core::fail("killed");
+    return ArraySource::next(batch);
+  }
+
+ private:
+  int left_;
+};
+
 TEST(Search, ResumesToTheSameNumbers) {
   const Folder folder;
   const nn::NetworkSpec spec = nn::small_network();
   const auto source = [] { return nn::ArraySource(90, {16, 16, 3}, 10, 16, true); };
-  const auto objective_of = [](SearchState& state) { return flops_objective(state.model.spec, state.groups); };
+  const auto costs_of = [](SearchState& state) {
+    Costs costs{.objective = flops_objective(state.model.spec, state.groups)};
+    if (state.config.find_lambda) costs.limits = {{costs.objective, 1e-9}};  // out of reach: the search runs to its end
+    return costs;
+  };
   SearchConfig config = quick();
-  config.lambda = 0.01;
-  for (const bool as_reward : {false, true}) {
-    config.cost_as_reward = as_reward;
+  enum class Way { kSlope, kReward, kFound };
+  for (const Way way : {Way::kSlope, Way::kReward, Way::kFound}) {
+    config.lambda = way == Way::kFound ? 0 : 0.01;
+    config.find_lambda = way == Way::kFound;
+    config.cost_as_reward = way == Way::kReward;
     SearchState straight(untrained(spec), config);
     {
       auto train = source();
-      Search(straight, objective_of(straight)).run(train, nullptr);
+      const Costs costs = costs_of(straight);
+      Search(straight, costs).run(train, nullptr);
     }
     EXPECT_EQ(straight.iteration, 4 * 5);
     EXPECT_EQ(straight.history.size(), 4U);
 
-    // A run that ends after its second stage, as if killed in the third.
-    SearchConfig shorter = config;
-    shorter.threshold_end = 0.2;
-    SearchState first(untrained(spec), shorter);
+    // Killed in its third stage.
+    SearchState first(untrained(spec), config);
     {
-      auto train = source();
-      Search(first, objective_of(first), {.checkpoint = folder.file("c"), .progress = nullptr}).run(train, nullptr);
+      Killed train(23);
+      const Costs costs = costs_of(first);
+      Search search(first, costs, {.checkpoint = folder.file("c"), .progress = nullptr});
+      EXPECT_THROW(search.run(train, nullptr), core::Error);
     }
-    EXPECT_EQ(first.iteration, 2 * 5);
     SearchState resumed = load_search(folder.file("c"));
+    EXPECT_EQ(resumed.iteration, 2 * 5);
     EXPECT_EQ(resumed.model.metadata, first.model.metadata);
-    resumed.config.threshold_end = config.threshold_end;
     {
       auto train = source();
-      Search(resumed, objective_of(resumed)).run(train, nullptr);
+      const Costs costs = costs_of(resumed);
+      Search(resumed, costs).run(train, nullptr);
     }
     const auto a = straight.model.parameters.all(), b = resumed.model.parameters.all();
     EXPECT_TRUE(std::equal(a.begin(), a.end(), b.begin()));
     const auto c = straight.compressor.parameters().all(), d = resumed.compressor.parameters().all();
     EXPECT_TRUE(std::equal(c.begin(), c.end(), d.begin()));
     EXPECT_EQ(straight.mean, resumed.mean);
+    EXPECT_EQ(straight.dual, resumed.dual);
+    EXPECT_EQ(straight.dual > 0, way == Way::kFound);
+    EXPECT_EQ(straight.history.back().lambda, resumed.history.back().lambda);
     EXPECT_EQ(straight.history.back().widths, resumed.history.back().widths);
   }
 }
@@ -209,7 +232,7 @@ TEST(Search, TheThresholdRisesFromItsStartToItsEnd) {
   config.threshold_end = 0.6;
   SearchState state(untrained(nn::small_network()), config);
   nn::ArraySource train(40, {16, 16, 3}, 10, 16, true);
-  const Objective none = no_objective();
+  const Costs none;
   Search(state, none).run(train, nullptr);
   std::vector<double> thresholds;
   for (const StageRecord& record : state.history) thresholds.push_back(record.threshold);
@@ -229,17 +252,22 @@ TEST(Search, DamagedCheckpointsAreRefused) {
 }
 
 TEST(Search, ALossThatIsNoNumberStopsIt) {
-  SearchState state(untrained(nn::small_network()), quick());
-  nn::ArraySource train(90, {16, 16, 3}, 10, 16, true);
-  train.images()[0] = NAN;
-  const Objective none = no_objective();
-  Search search(state, none);
+  const Folder folder;
+  SearchConfig config = quick();
+  config.stage_steps = 2;  // 90 images are 6 batches, 2 of them an iteration: a pass is 3 iterations
+  SearchState state(untrained(nn::small_network()), config);
+  nn::ArraySource train(90, {16, 16, 3}, 10, 16, false);
+  for (int64_t i = int64_t{80} * 16 * 16 * 3; i < int64_t{90} * 16 * 16 * 3; ++i) train.images()[i] = NAN;
+  const Costs none;
+  Search search(state, none, {.checkpoint = folder.file("c"), .progress = nullptr});
   try {
     search.run(train, nullptr);
     FAIL();
   } catch (const core::Error& e) {
-    EXPECT_THAT(e.what(), HasSubstr("loss became nan"));
+    EXPECT_THAT(e.what(), HasSubstr("iteration 3: the compressor's loss became nan"));
+    EXPECT_THAT(e.what(), HasSubstr("c still holds iteration 2; lower the learning rate"));
   }
+  EXPECT_EQ(load_search(folder.file("c")).iteration, 2);
 }
 
 // One of eight inputs is on in each example; its number is the class.
@@ -289,7 +317,7 @@ TEST(Search, DropsUselessUnits) {
   config.threshold_end = 0.8;
   config.lambda = 0.004;  // without a cost nothing speaks against a useless unit
   SearchState state({spec, std::move(parameters), {}}, config);
-  const Objective cost{"units", "units", [](std::span<const int> widths) { return 10.0 * widths[0]; }};
+  const Costs cost{.objective = {"units", "units", [](std::span<const int> widths) { return 10.0 * widths[0]; }}};
   Search search(state, cost);
   search.run(train, nullptr);
   const auto p = state.compressor.forward(state.model.parameters);
@@ -302,25 +330,56 @@ TEST(Search, DropsUselessUnits) {
   EXPECT_LE(std::ssize(keep.units[0]) - good, 1);
 }
 
+// A limit of a quarter of the hidden units, and no lambda: the weight of the cost rises until the units go.
+TEST(Search, FindsLambdaForABudget) {
+  constexpr int kUnits = 16;
+  const nn::NetworkSpec spec{"wide",
+                             {1, 1, 8},
+                             {{Op::kFlatten, "flat", {nn::LayerSpec::kInput}, {}},
+                              {Op::kFc, "hidden", {0}, {.units = kUnits}},
+                              {Op::kRelu, "relu", {1}, {}},
+                              {Op::kFc, "out", {2}, {.units = 8}}}};
+  SearchConfig config;
+  config.start = 0.9;
+  config.threshold_start = 0.3;
+  config.threshold_step = 0.05;
+  config.threshold_end = 0.5;
+  config.stage_steps = 60;
+  const auto mean_p = [&](bool find) {
+    config.find_lambda = find;
+    SearchState state(untrained(spec), config);
+    const Objective units{"units", "units", [](std::span<const int> widths) { return 10.0 * widths[0]; }};
+    const Costs costs{.objective = units, .limits = {{units, 10.0 * kUnits / 4}}};
+    OneHot train;
+    Search search(state, costs);
+    search.run(train, nullptr);
+    double sum = 0;
+    for (const float p : search.probabilities()) sum += p / kUnits;
+    EXPECT_EQ(state.dual > 0, find);
+    return sum;
+  };
+  const double free = mean_p(false), found = mean_p(true);
+  EXPECT_LT(found, free - 0.15);
+}
+
 TEST(Search, StopsAtTheTargetAndShrinksToWhatItEvaluated) {
   SearchConfig config = quick();
-  config.target_size = 0.5;
   config.threshold_step = 0.05;
   SearchState state(untrained(nn::small_network()), config);
   nn::ArraySource train(90, {16, 16, 3}, 10, 16, true), validation(40, {16, 16, 3}, 10, 16, false, 4);
-  const Objective none = no_objective();
-  Search search(state, none);
+  const Costs half{.limits = {{size_objective(state.model.spec, state.groups), 0.5}}};
+  Search search(state, half);
   search.run(train, &validation);
   ASSERT_FALSE(state.history.empty());
   EXPECT_LE(state.history.back().size, 0.5);
   for (size_t i = 0; i + 1 < state.history.size(); ++i) EXPECT_GT(state.history[i].size, 0.5);
   EXPECT_GE(state.history.back().accuracy, 0);
-  const Keep keep = search.keep();
+  const Keep keep = choose_by_probability(state.groups, search.probabilities(), largest_share(half.limits), 1);
   const nn::Model small = search.shrunk(keep);
   const auto part =
       static_cast<double>(small.parameters.all().size()) / static_cast<double>(state.model.parameters.all().size());
   EXPECT_LE(part, 0.5);
-  EXPECT_GT(part, 0.3) << "the threshold between the stages is found, too";
+  EXPECT_GT(part, 0.48) << "the threshold between the stages is found, and what fits beside it";
   EXPECT_EQ(small.metadata, state.model.metadata);
 
   // Scaled by the probabilities, then fine-tuned like any network.

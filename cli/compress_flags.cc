@@ -1,0 +1,155 @@
+#include "cli/compress_flags.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <cstdlib>
+
+#include "core/error.h"
+
+namespace fdi::cli {
+namespace {
+
+struct Method {
+  const char *name, *title;
+  bool weighs_cost;  // beside the loss
+};
+constexpr std::array kMethods = {Method{"deepiot", "DeepIoT", false}, Method{"deepiot+flops", "DeepIoT+FLOPs", true},
+                                 Method{"fastdeepiot", "FastDeepIoT", true}};
+
+const Method& find_method(const std::string& name) {
+  std::string names;
+  for (const Method& method : kMethods) {
+    if (name == method.name) return method;
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", method.name);
+  }
+  core::fail("--method {}: wanted one of {}", name, names);
+}
+
+// "10%" or "0.1".
+double read_part(const std::string& text) {
+  const bool percent = text.ends_with('%');
+  const std::string number = percent ? text.substr(0, text.size() - 1) : text;
+  char* end = nullptr;
+  const double value = std::strtod(number.c_str(), &end) / (percent ? 100 : 1);
+  if (number.empty() || *end != '\0' || !(value > 0 && value < 1))
+    core::fail("--target-size {}: wanted a part of the parameters, more than 0 and less than 1, e.g. 10% or 0.1", text);
+  return value;
+}
+
+void check_on_off(const char* name, const std::string& value) {
+  if (value != "on" && value != "off") core::fail("{} {}: wanted on or off", name, value);
+}
+
+}  // namespace
+
+compress::SearchConfig short_recipe() {
+  compress::SearchConfig config;
+  config.start = 0.9;
+  config.threshold_start = 0.7;
+  config.threshold_step = 0.015;
+  config.threshold_end = 0.995;
+  config.stage_steps = 100;
+  config.critic_lr = 1e-3;
+  config.compressor_lr = 3e-3;
+  return config;
+}
+
+std::string method_title(const std::string& method) { return find_method(method).title; }
+
+std::string target_text(const compress::SearchConfig& config) {
+  std::string text;
+  const auto add = [&](double budget, const std::string& what) {
+    if (budget > 0) text += (text.empty() ? "" : " and ") + what;
+  };
+  add(config.max_ms, fmt::format("{:g} ms", config.max_ms));
+  add(config.max_mb, fmt::format("{:g} MB", config.max_mb));
+  add(config.target_size, fmt::format("{:g}% of the parameters", 100 * config.target_size));
+  return text;
+}
+
+compress::SearchConfig search_config(const CompressFlags& flags, int image_size) {
+  const Method& method = find_method(flags.method);
+  if (!method.weighs_cost && flags.search.lambda > 0)
+    core::fail("--lambda {}: {} has no cost to weigh; take --method deepiot+flops or fastdeepiot", flags.search.lambda,
+               flags.method);
+  if (!method.weighs_cost && flags.search.cost_as_reward)
+    core::fail("--cost-as-reward: {} has no cost; take --method deepiot+flops or fastdeepiot", flags.method);
+  if (flags.size.empty() && !(flags.search.max_ms > 0) && !(flags.search.max_mb > 0))
+    core::fail("what is the target? give --max-ms, --max-mb or --target-size, e.g. --target-size 10%");
+  if (!(flags.validation > 0 && flags.validation < 1))
+    core::fail("--validation {}: wanted 0 < fraction < 1", flags.validation);
+  check_on_off("--augment", flags.augment);
+  check_on_off("--verify", flags.verify);
+  compress::SearchConfig config = flags.search;
+  config.seed = flags.common.seed;
+  config.target_size = flags.size.empty() ? 0 : read_part(flags.size);
+  config.find_lambda = method.weighs_cost && !(config.lambda > 0);
+  config.data = {{"name", flags.data},
+                 {"image_size", image_size},
+                 {"limit", flags.limit},
+                 {"validation", flags.validation},
+                 {"augment", flags.augment == "on"},
+                 {"method", flags.method}};
+  return compress::search_config_from_json(compress::search_config_to_json(config));  // checks every range
+}
+
+void add_compress_options(CLI::App& command, CompressFlags& flags) {
+  const auto add = [&](const char* name, auto& value, const char* type, const char* help) {
+    return command.add_option(name, value, help)->type_name(type)->capture_default_str();
+  };
+  const auto budget = [&](const char* name, auto& value, const char* type, const char* help) {
+    command.add_option(name, value, help)->type_name(type)->group("Budgets (one or more, all are kept)");
+  };
+  add("--model", flags.model, "FILE", "The trained model")->required();
+  add("--data", flags.data, "NAME|PATH", "The images that it was trained on");
+  add("--method", flags.method, "NAME", "deepiot; deepiot+flops: FLOPs count as a cost; fastdeepiot: time does");
+  command
+      .add_option(
+          "--lambda", flags.search.lambda,
+          "What a MFLOP, or a millisecond, counts as, in units of the loss; found from the budgets unless given")
+      ->type_name("X");
+  command.add_flag("--cost-as-reward", flags.search.cost_as_reward,
+                   "The cost reaches the compressor through the structures drawn, not through its slope");
+  add("--verify", flags.verify, "on|off",
+      "With --max-ms: time the best structures here, and choose by what is measured");
+  add("--out", flags.out, "RUN", "Folder of this run: checkpoints, keep.json, result.json and model.safetensors")
+      ->required();
+  command.add_flag("--resume", flags.resume, "Go on from RUN's checkpoints, with the same flags");
+  budget("--max-ms", flags.search.max_ms, "X",
+         "Milliseconds of an inference, one image at a time; needs a time model (profile, then fit)");
+  budget("--max-mb", flags.search.max_mb, "X",
+         "Peak memory of an inference, one image at a time, in MB (2^20 bytes): weights and planned activations");
+  budget("--target-size", flags.size, "PART", "Part of the parameters, e.g. 10%");
+  const auto recipe = [&](const char* name, auto& value, const char* type, const char* help) {
+    add(name, value, type, help)->group("Recipe");
+  };
+  recipe("--stage-steps", flags.search.stage_steps, "N", "Steps at each threshold");
+  recipe("--start", flags.search.start, "P",
+         "Probability of being kept that every unit starts near; higher for deep and narrow networks");
+  recipe("--threshold-start", flags.search.threshold_start, "X", "The first threshold");
+  recipe("--threshold-end", flags.search.threshold_end, "X", "The last one");
+  recipe("--threshold-step", flags.search.threshold_step, "X", "Rise of the threshold from one stage to the next");
+  recipe("--search-batch", flags.search.batch, "N", "Images per step of the search");
+  recipe("--critic-lr", flags.search.critic_lr, "X", "Learning rate of the network during the search (Adam)");
+  recipe("--compressor-lr", flags.search.compressor_lr, "X", "Learning rate of the compressor (RMSProp)");
+  recipe("--epochs", flags.epochs, "N", "Passes of the fine-tuning");
+  recipe("--lr", flags.lr, "X", "Highest learning rate of the fine-tuning (one-cycle SGD)");
+  recipe("--batch", flags.fine_tune_batch, "N", "Images per step of the fine-tuning");
+  recipe("--validation", flags.validation, "FRACTION", "Part of the training images that choices are made on");
+  recipe("--augment", flags.augment, "on|off", "Random shift by up to 4 pixels, and random flip");
+  recipe("--limit", flags.limit, "N", "Take only N images of each split, for a quick trial; 0: all");
+  add_timing(command, flags.timing);
+  command.footer(
+      "The search writes a line per threshold: the units that are left of each layer, in the network's order, the\n"
+      "accuracy with units weighted by their probability, the predicted time. A kill at any moment costs at most a\n"
+      "stage. The published recipe: --start 0.5 --threshold-start 0 --threshold-step 0.025 --threshold-end 0.825\n"
+      "--stage-steps 500 --critic-lr 1e-4 --compressor-lr 1e-3; it wants a wide network and much time.\n\n"
+      "Example:\n"
+      "  fastdeepiot profile --for runs/vgg/model.safetensors && fastdeepiot fit\n"
+      "  fastdeepiot compress --model runs/vgg/model.safetensors --data cifar10 --method fastdeepiot --max-ms 2 \\\n"
+      "    --out runs/fast");
+}
+
+}  // namespace fdi::cli

@@ -1,0 +1,121 @@
+#include "cli/compress_result.h"
+
+#include <fstream>
+#include <iterator>
+
+#include "cli/before_after.h"
+#include "core/error.h"
+
+namespace fdi::cli {
+namespace {
+
+using nlohmann::json;
+
+json null_below_zero(double value) { return value < 0 ? json() : json(value); }
+
+json history_to_json(const CompressResult& r) {
+  json history = json::array();
+  for (const compress::StageRecord& record : r.state.history) {
+    json stage = stage_to_json(record);
+    stage["widths"] = widths_to_json(nn::with_widths(r.original.spec, r.state.groups, record.widths));
+    stage["accuracy"] = null_below_zero(record.accuracy);
+    stage["predicted_ms"] = null_below_zero(record.predicted_ms);
+    history.push_back(std::move(stage));
+  }
+  return history;
+}
+
+json measured_to_json(const CompressResult& r) {
+  json candidates = json::array();
+  for (const compress::Candidate& c : r.candidates)
+    candidates.push_back(
+        {{"predicted_ms", c.predicted_ms},
+         {"measured_ms", c.measured_ms},
+         {"widths", widths_to_json(nn::with_widths(r.original.spec, r.state.groups, widths_of(c.keep)))},
+         {"chosen", c.chosen}});
+  return candidates;
+}
+
+}  // namespace
+
+std::string command_line() {
+  std::string text;
+  std::ifstream words("/proc/self/cmdline");  // words end in a zero each
+  const std::string raw{std::istreambuf_iterator<char>(words), {}};
+  for (size_t at = 0; at < raw.size();) {
+    const std::string word = raw.substr(at, raw.find('\0', at) - at);
+    at += word.size() + 1;
+    const bool plain = !word.empty() && word.find_first_of(" \t\n'\"\\$`&|;<>()*?[]#~!{}") == std::string::npos;
+    text += (text.empty() ? "" : " ");
+    if (plain) {
+      text += word;
+      continue;
+    }
+    text += '\'';
+    for (const char c : word) text += c == '\'' ? std::string(R"('\'')") : std::string(1, c);
+    text += '\'';
+  }
+  return text;
+}
+
+json compress_result_to_json(const CompressResult& r) {
+  const json& c = r.compared;
+  json outside = json::array();
+  if (r.time_model != nullptr) outside = outside_scope(profile::predict_network(r.time_model->model, r.small.spec));
+  return {{"method", r.flags.method},
+          {"name", method_title(r.flags.method)},
+          {"target", target_text(r.state.config)},
+          {"accuracy", r.accuracy},
+          {"accuracy_original", r.accuracy_original},
+          {"predicted_ms", c["after_ms"]["predicted"]},  // null without a time model
+          {"predicted_ms_original", c["before_ms"]["predicted"]},
+          {"measured_ms", c["after_ms"]["measured"]},
+          {"measured_ms_original", c["before_ms"]["measured"]},
+          {"parameters", c["parameters"]},
+          {"parameters_original", c["parameters_before"]},
+          {"flops", c["flops"]},
+          {"flops_original", c["flops_before"]},
+          {"peak_memory_mb", c["peak_memory_mb"]},
+          {"peak_memory_mb_original", c["peak_memory_mb_before"]},
+          {"widths", c["widths"]},
+          {"widths_original", c["widths_before"]},
+          {"seed", r.state.config.seed},
+          {"command", command_line()},
+          {"machine", device::key(r.machine)},
+          {"engine", r.machine.engine},
+          {"threads", r.machine.threads},
+          {"isa", r.machine.isa},
+          {"data", r.state.config.data},
+          {"seconds", r.seconds},
+          {"forced", r.time_model != nullptr && r.time_model->forced()},
+          {"outside_scope", std::move(outside)},
+          {"layers", c["layers"]},
+          {"history", history_to_json(r)},
+          {"candidates", measured_to_json(r)}};
+}
+
+json candidates_to_json(const std::vector<compress::Candidate>& candidates, const nn::UnitGroups& groups) {
+  json out = json::array();
+  for (const compress::Candidate& c : candidates)
+    out.push_back({{"keep", keep_to_json(c.keep, groups)},
+                   {"predicted_ms", c.predicted_ms},
+                   {"measured_ms", c.measured_ms},
+                   {"chosen", c.chosen}});
+  return out;
+}
+
+std::vector<compress::Candidate> candidates_from_json(const json& list, const nn::NetworkSpec& spec,
+                                                      const nn::UnitGroups& groups, const std::string& where) {
+  std::vector<compress::Candidate> candidates;
+  try {
+    for (const json& c : list)
+      candidates.push_back({compress::keep_from_json(c.at("keep"), spec, groups, where), c.at("predicted_ms"),
+                            c.at("measured_ms"), c.at("chosen")});
+  } catch (const json::exception& e) {
+    core::fail("{}: is not as this program writes it: {}; remove it, and the structure is chosen anew", where,
+               e.what());
+  }
+  return candidates;
+}
+
+}  // namespace fdi::cli
