@@ -78,6 +78,7 @@ void report(const ReportFlags& flags) {
   check_writable(out);
   const Workshop workshop(flags.figures);
   std::vector<Section> sections;
+  sections.reserve(experiments.size());
   for (const Experiment& experiment : experiments)
     sections.push_back(draw(experiment, flags, workshop, sections.size() + 1));
   core::write_file_atomically(out, report_page(sections));

@@ -133,14 +133,12 @@ std::optional<Picture> landscape_picture(const Experiment& experiment, const pro
   for (const size_t g : biggest(chosen.front(), model, original)) {
     profile::Figure figure{.title = groups[g].name, .x = "units", .y = "predicted time (us)", .x_from_zero = true};
     for (const Chosen& network : chosen) {
-      profile::Curve line = curve_of(network.run->name, profile::Mark::kLine), mark = line;
-      line.name.clear();
+      profile::Curve& line = figure.curves.emplace_back(curve_of(network.run->name, profile::Mark::kLine));
+      line.name.clear();  // the mark's is enough
       for (int width = 1; width <= original[g]; ++width)
         line.points.emplace_back(width, network.us_at(model, g, width));
-      mark.mark = profile::Mark::kPoints;
+      profile::Curve& mark = figure.curves.emplace_back(curve_of(network.run->name, profile::Mark::kPoints));
       mark.points.emplace_back(network.widths[g], network.us_at(model, g, network.widths[g]));
-      figure.curves.push_back(std::move(line));
-      figure.curves.push_back(std::move(mark));
     }
     picture.panels.push_back(std::move(figure));
   }

@@ -46,8 +46,9 @@ void replace_all(std::string& text, const std::string& from, const std::string& 
 
 // gnuplot's file as a part of a page: without its head, and with ids that no other picture has.
 std::string inlined(const DrawnPicture& drawn, const std::string& id) {
-  std::string svg = drawn.svg.substr(drawn.svg.find("</desc>") + 7);
-  for (const std::string quote : {"'", "\""}) replace_all(svg, " id=" + quote, " id=" + quote + id + "-");
+  std::string svg = drawn.svg.substr(drawn.svg.find("<g"));
+  for (const char quote : {'\'', '"'})
+    replace_all(svg, fmt::format(" id={}", quote), fmt::format(" id={}{}-", quote, id));
   replace_all(svg, "xlink:href='#", "href='#" + id + "-");
   replace_all(svg, "url(#", "url(#" + id + "-");
   for (size_t at = 0; (at = svg.find("<title>gnuplot_plot_", at)) != std::string::npos;)  // of curves without a name

@@ -20,6 +20,7 @@ namespace {
 // Exit status of a program found in PATH and run in `folder`, its output thrown away; -1: there is no such program.
 int run_program(const std::vector<std::string>& words, const std::filesystem::path& folder) {
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   posix_spawn_file_actions_t actions;
@@ -78,7 +79,10 @@ std::string table(const Figure& figure) {
       row->second[k] = fmt::format("{}", y);
     }
   std::string text = cell(figure.x);
-  for (const Curve& curve : figure.curves) text += "," + cell(curve.name.empty() ? figure.y : curve.name);
+  for (const Curve& curve : figure.curves) {
+    text += ',';
+    text += cell(curve.name.empty() ? figure.y : curve.name);
+  }
   text += '\n';
   for (const auto& [x, row] : rows) {
     text += figure.labels.empty() ? fmt::format("{}", x) : cell(figure.labels.at(static_cast<size_t>(x)));
