@@ -1,36 +1,43 @@
 #!/usr/bin/env bash
-# The main job, from a fresh clone: gets the machine ready, trains a small VGG on CIFAR-10 for a few minutes with a live
-# progress line, evaluates it and prints the per-class table. Everything that it writes lies in build/ and demo-out/.
+# The main job, from a fresh clone, in a quarter of an hour on two processors: profiles this machine, learns its time
+# model, trains a small VGG on CIFAR-10, compresses it in four ways, measures all of them here and shows them in a table
+# and on a page. Everything that it writes lies in build/ and demo-out/.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 usage() {
   cat <<'END'
-usage: ./demo.sh [--data NAME|PATH] [--epochs N] [--threads N]
+usage: ./demo.sh [--data NAME|PATH] [--width X] [--threads N] [--quick]
 
-Builds fastdeepiot, trains a quarter-width VGG-16 on CIFAR-10, evaluates it and prints the per-class table.
+Builds fastdeepiot, then:
+  1  profiles this machine for VGG-16, learns how long layers take and prints the rules     about 2 minutes
+  2  trains the network on CIFAR-10                                                         about 4 minutes
+  3  compresses it: DeepIoT, DeepIoT+localMin, DeepIoT+FLOPs, FastDeepIoT                   about 8 minutes
+  4  shows what each takes on this machine: a table here, the page demo-out/report.html
 
   --data NAME|PATH  the images to take: a folder as 'fastdeepiot data --help' explains, or 'synthetic'.
                     Without it: $FASTDEEPIOT_DATA, else ../shared/data, else a download from the authors' site (170 MB),
                     else the built-in synthetic images.
-  --epochs N        passes over the images (default 5)
-  --threads N       compute threads (default: all processors)
+  --width X         factor on VGG-16's channels (default 0.25)
+  --threads N       compute threads of training (default: all processors); networks are timed on one
+  --quick           a few images and steps, to see all parts work; its networks are good for nothing
 
-The network, the run and its results end up in demo-out/. Run it again to start anew.
+Networks, figures and the page end up in demo-out/. Run it again to start anew.
 END
 }
 
 refuse() { echo "demo.sh: $*; see ./demo.sh --help" >&2; exit 2; }
 
-data='' epochs=5 threads=()
+data='' width=0.25 threads=() quick=no
 while (($#)); do
   case "$1" in
     -h | --help) usage; exit 0 ;;
-    --data | --epochs | --threads)
+    --quick) quick=yes; shift ;;
+    --data | --width | --threads)
       (($# > 1)) || refuse "$1 needs a value"
       case "$1" in
         --data) data=$2 ;;
-        --epochs) epochs=$2 ;;
+        --width) width=$2 ;;
         --threads) threads=(--threads "$2") ;;
       esac
       shift 2 ;;
@@ -44,6 +51,7 @@ say() { echo "demo: $*" >&2; }
 program=build/fastdeepiot
 out=demo-out
 ./setup.sh
+SECONDS=0
 mkdir -p "$out"
 
 # Which images: the first that can be read.
@@ -63,10 +71,41 @@ else
   say "data: the built-in synthetic images, because the download failed (see above)"
 fi
 
-rm -rf "$out/run"
-say "training; the run lies in $out/run"
-"$program" train --zoo vgg16 --width 0.25 --data "$data" --epochs "$epochs" "${threads[@]}" \
-  --out "$out/run" --json "$out/train.json"
-say "evaluating"
-"$program" eval --model "$out/run/model.safetensors" --data "$data" "${threads[@]}" --json "$out/eval.json"
-say "the network: $out/run/model.safetensors; the numbers: $out/train.json, $out/eval.json"
+# Epochs of training, the search's steps at each threshold and epochs of fine-tuning, minutes of profiling.
+epochs=10 steps=100 tune=6 minutes=1 samples=1300 limit=()
+if [[ $quick == yes ]]; then
+  epochs=1 steps=5 tune=1 minutes=0.2 samples=500 limit=(--limit 1000)
+fi
+database=$out/fastdeepiot.db
+rm -rf "$out/train" "$out/runs" "$database" "$out"/*.json "$out/report.html"
+mkdir -p "$out/runs"
+
+say "1/4 how long do layers take on this machine? the readings lie in $database"
+"$program" profile --for vgg16 --width "$width" --samples "$samples" --minutes "$minutes" --db "$database"
+"$program" fit --db "$database" --out "$out/time_model.json"
+
+say "2/4 training; the run lies in $out/train"
+original=$out/train/model.safetensors
+"$program" train --zoo vgg16 --width "$width" --data "$data" --epochs "$epochs" "${limit[@]}" "${threads[@]}" \
+  --out "$out/train" --json "$out/train.json"
+
+compress() {  # METHOD, then its target
+  local run=$out/runs/$1
+  say "3/4 compressing with $1; the run lies in $run"
+  "$program" compress --model "$original" --data "$data" --method "$@" --stage-steps "$steps" --epochs "$tune" \
+    "${limit[@]}" "${threads[@]}" --db "$database" --out "$run"
+}
+measured_ms() { sed -n 's/^ *"measured_ms": *\([0-9.e-]*\),\{0,1\}$/\1/p' "$1"; }
+
+compress deepiot --target-size 10%
+say "3/4 widening DeepIoT's layers where that is faster (DeepIoT+localMin): no training"
+mkdir -p "$out/runs/deepiot+localmin"
+"$program" expand --model "$out/runs/deepiot/model.safetensors" --db "$database" \
+  --out "$out/runs/deepiot+localmin/model.safetensors" --json "$out/runs/deepiot+localmin/result.json"
+compress deepiot+flops --target-size 10%
+# A budget: three tenths less than DeepIoT's network takes.
+compress fastdeepiot --max-ms "$(measured_ms "$out/runs/deepiot/result.json" | awk '{ printf "%.3g", 0.7 * $1 }')"
+
+say "4/4 what came of it"
+"$program" report "$out/runs" --time-model "$out/time_model.json" --out "$out/report.html" --json "$out/results.json"
+say "look at $out/report.html; the numbers: $out/results.json; done in $((SECONDS / 60)) min $((SECONDS % 60)) s"
