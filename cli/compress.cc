@@ -9,12 +9,11 @@
 
 #include "cli/before_after.h"
 #include "cli/commands.h"
-#include "cli/compress_flags.h"
+#include "cli/compress_methods.h"
 #include "cli/compress_result.h"
 #include "cli/images.h"
 #include "cli/run_folder.h"
 #include "compress/budget.h"
-#include "compress/shrink.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "nn/checkpoint.h"
@@ -26,12 +25,8 @@ namespace {
 
 using nlohmann::json;
 
-// Files of a run beside the model: the search's checkpoint, which comes first; the time model that the run goes by, so
-// that a resumed one goes by the same; what was chosen, so that it need not be measured anew.
-constexpr const char* kSearch = "search.safetensors";
+// The time model that a run goes by, so that a resumed one goes by the same.
 constexpr const char* kTimeModel = "time_model.json";
-constexpr const char* kChoice = "choice.json";
-constexpr uint64_t kMaxChoiceFile = 64 << 20;
 
 compress::SearchState prepare(const CompressFlags& flags, const RunFolder& run, const nn::Model& original) {
   const compress::SearchConfig config = search_config(flags, image_facts(original.metadata, flags.model).image_size);
@@ -40,12 +35,12 @@ compress::SearchState prepare(const CompressFlags& flags, const RunFolder& run, 
     std::ranges::copy(original.parameters.all(), critic.all().begin());
     return {{original.spec, std::move(critic), original.metadata}, config};
   }
-  compress::SearchState state = compress::load_search(run.file(kSearch));
+  compress::SearchState state = compress::load_search(run.file(kSearchFile));
   const json now = search_config_to_json(config), before = search_config_to_json(state.config);
   for (const auto& [key, value] : now.items())
     if (before.at(key) != value)
       core::fail("{}: cannot resume: {} is {}, was {}; ask for the same again, or start a new run in another folder",
-                 run.file(kSearch), key, value.dump(), before.at(key).dump());
+                 run.file(kSearchFile), key, value.dump(), before.at(key).dump());
   return state;
 }
 
@@ -72,70 +67,6 @@ compress::Costs costs_of(const CompressFlags& flags, const compress::SearchState
   costs.limits = compress::limits_of(state.config, state.model.spec, state.groups, model);
   if (model != nullptr) costs.predicted_ms = compress::time_objective(state.model.spec, state.groups, *model).cost;
   return costs;
-}
-
-// Milliseconds of structures on this machine, in turn.
-std::vector<double> measure_structures(const TimingOptions& timing, const nn::NetworkSpec& spec,
-                                       const nn::UnitGroups& groups, const std::vector<compress::Keep>& keeps) {
-  std::vector<nn::Model> models;
-  std::vector<const nn::Model*> pointers;
-  models.reserve(keeps.size());
-  for (const compress::Keep& keep : keeps) {
-    nn::NetworkSpec narrow = nn::with_widths(spec, groups, widths_of(keep));
-    nn::Parameters parameters(narrow);
-    parameters.initialize(1);
-    models.push_back({std::move(narrow), std::move(parameters), {}});
-    pointers.push_back(&models.back());
-  }
-  const AsTimed timed(timing);
-  std::vector<double> ms;
-  for (const device::Timing& t : compress::time_models(timed.engine(), pointers)) ms.push_back(t.median_us / 1000);
-  return ms;
-}
-
-// The units that stay where share(widths) may be 1 at most.
-using Pick = std::function<compress::Keep(const compress::Cost& share)>;
-
-// More than one candidate where choices were measured.
-std::vector<compress::Candidate> choose_units(const CompressFlags& flags, const compress::SearchState& state,
-                                              const compress::Costs& costs, const Pick& pick) {
-  const auto predicted = [&](const compress::Keep& keep) {
-    return costs.predicted_ms ? costs.predicted_ms(widths_of(keep)) : 0;
-  };
-  if (!(state.config.max_ms > 0) || flags.verify == "off") {
-    compress::Keep keep = pick(compress::largest_share(costs.limits));
-    const double ms = predicted(keep);
-    return {{std::move(keep), ms, 0, true}};
-  }
-  const auto within_ms = [&](double ms) {
-    std::vector<compress::Limit> limits = costs.limits;
-    for (compress::Limit& limit : limits)
-      if (limit.what.name == "time") limit.most = ms;
-    return pick(compress::largest_share(std::move(limits)));
-  };
-  const double least_ms = costs.predicted_ms(compress::cheapest_widths(state.groups, costs.predicted_ms));
-  return compress::choose_measured(state.config.max_ms, least_ms, within_ms, predicted,
-                                   [&](const std::vector<compress::Keep>& keeps) {
-                                     return measure_structures(flags.timing, state.model.spec, state.groups, keeps);
-                                   });
-}
-
-const compress::Candidate& chosen_of(const std::vector<compress::Candidate>& candidates) {
-  return *std::ranges::find_if(candidates, &compress::Candidate::chosen);
-}
-
-// As chosen before, where the run was killed after that.
-std::vector<compress::Candidate> choose_once(const CompressFlags& flags, const compress::SearchState& state,
-                                             const compress::Costs& costs, const RunFolder& run, const Pick& pick) {
-  const std::string file = run.file(kChoice);
-  if (run.has(kChoice))
-    return candidates_from_json(nn::parse_json(core::read_file(file, kMaxChoiceFile), file), state.model.spec,
-                                state.groups, file);
-  std::vector<compress::Candidate> candidates = choose_units(flags, state, costs, pick);
-  core::write_file_atomically(run.file("keep.json"),
-                              keep_to_json(chosen_of(candidates).keep, state.groups).dump() + "\n");
-  core::write_file_atomically(file, candidates_to_json(candidates, state.groups).dump() + "\n");
-  return candidates;
 }
 
 nn::Evaluation judge(const nn::Model& model, const datasets::DatasetPtr& images, int batch) {
@@ -172,7 +103,7 @@ nn::Model fine_tune(nn::Model small, const CompressFlags& flags, const compress:
 
 void compress_model(const CompressFlags& flags) {
   const double begin = core::monotonic_seconds();
-  const RunFolder run(flags.out, flags.resume, kSearch);
+  const RunFolder run(flags.out, flags.resume, kSearchFile);
   const nn::Model original = nn::load_model(flags.model);
   const ImageFacts facts = image_facts(original.metadata, flags.model);
   compress::SearchState state = prepare(flags, run, original);
@@ -188,14 +119,9 @@ void compress_model(const CompressFlags& flags) {
   LoaderSource train(images.train, facts.normalization,
                      training_loader(state.config.data, state.config.batch, state.config.seed));
   LoaderSource validation(images.validation, facts.normalization, judging_loader(state.config.batch));
-  core::Progress progress;
-  compress::Search search(state, costs, {.checkpoint = run.file(kSearch), .progress = &progress});
-  search.run(train, &validation);
-  const std::vector<float> p = search.probabilities();
-  const std::vector<compress::Candidate> candidates = choose_once(
-      flags, state, costs, run,
-      [&](const compress::Cost& share) { return compress::choose_by_probability(state.groups, p, share, 1); });
-  const nn::Model small = fine_tune(search.shrunk(chosen_of(candidates).keep), flags, state.config, run, images);
+  CompressRun work{flags, run, state, costs, model, train, validation};
+  Chosen chosen = choose_structure(work);
+  const nn::Model small = fine_tune(std::move(chosen.small), flags, state.config, run, images);
   nn::save_model(run.model(), small.spec, small.parameters, small.metadata);
 
   const double accuracy = judge(small, images.test, flags.fine_tune_batch).accuracy();
@@ -204,7 +130,7 @@ void compress_model(const CompressFlags& flags) {
   const BeforeAfter pair{original, small, timed.engine(), model};
   const json compared = measure_before_after(pair);
   const std::vector<compress::Candidate> measured =
-      candidates[0].measured_ms > 0 ? candidates : std::vector<compress::Candidate>{};
+      chosen.candidates[0].measured_ms > 0 ? chosen.candidates : std::vector<compress::Candidate>{};
   const json result =
       compress_result_to_json({flags, state, time_model ? &*time_model : nullptr, original, small, measured, accuracy,
                                accuracy_original, compared, timed.identity(), core::monotonic_seconds() - begin});

@@ -16,7 +16,8 @@ struct Method {
   bool weighs_cost;  // beside the loss
 };
 constexpr std::array kMethods = {Method{"deepiot", "DeepIoT", false}, Method{"deepiot+flops", "DeepIoT+FLOPs", true},
-                                 Method{"fastdeepiot", "FastDeepIoT", true}};
+                                 Method{"fastdeepiot", "FastDeepIoT", true}, Method{"uniform", "uniform width", false},
+                                 Method{"knapsack", "saliency knapsack", false}};
 
 const Method& find_method(const std::string& name) {
   std::string names;
@@ -104,7 +105,10 @@ void add_compress_options(CLI::App& command, CompressFlags& flags) {
   };
   add("--model", flags.model, "FILE", "The trained model")->required();
   add("--data", flags.data, "NAME|PATH", "The images that it was trained on");
-  add("--method", flags.method, "NAME", "deepiot; deepiot+flops: FLOPs count as a cost; fastdeepiot: time does");
+  add("--method", flags.method, "NAME",
+      "deepiot; deepiot+flops: FLOPs count as a cost; fastdeepiot: time does; uniform: every layer keeps the same "
+      "part; "
+      "knapsack: saliency per cost, under a budget that falls");
   command
       .add_option(
           "--lambda", flags.search.lambda,

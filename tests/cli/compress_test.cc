@@ -176,6 +176,24 @@ TEST_F(Compress, KeepsABudgetOfTime) {
   }
 }
 
+// The baselines keep the same budgets, and a run of theirs goes on like any other.
+TEST_F(Compress, BaselinesKeepBudgetsToo) {
+  const double ms = 0.6 * plant_times();
+  for (const std::string method : {"uniform", "knapsack"}) {
+    const Result r = run(fast(method, ms, {"--method", method, "--target-size", "50%"}));
+    ASSERT_EQ(r.status, 0) << r.err;
+    const nlohmann::json first = result(method);
+    EXPECT_EQ(first["method"], method);
+    EXPECT_LE(first["predicted_ms"].get<double>(), ms);
+    EXPECT_LE(first["parameters"].get<double>(), 0.5 * first["parameters_original"].get<double>());
+    EXPECT_EQ(first["history"].empty(), method == "uniform");
+    fs::remove(path(method + "/result.json"));
+    ASSERT_EQ(run(fast(method, ms, {"--method", method, "--target-size", "50%", "--resume"})).status, 0);
+    EXPECT_EQ(result(method)["widths"], first["widths"]);
+    EXPECT_EQ(result(method)["accuracy"], first["accuracy"]);
+  }
+}
+
 TEST_F(Compress, ChoosesByWhatIsMeasured) {
   const double ms = 0.6 * plant_times();
   const Result r = run(fast("run2", ms, {"--verify", "on"}));
@@ -267,7 +285,8 @@ TEST_F(Compress, RefusesWhatCannotBe) {
   };
   refused({"--target-size", "0"}, "--target-size 0: wanted a part of the parameters");
   refused({"--target-size", "120%"}, "--target-size 120%: wanted");
-  refused({"--method", "magic"}, "--method magic: wanted one of deepiot, deepiot+flops, fastdeepiot");
+  refused({"--method", "magic"},
+          "--method magic: wanted one of deepiot, deepiot+flops, fastdeepiot, uniform, knapsack");
   refused({"--lambda", "1"}, "deepiot has no cost to weigh");
   refused({"--method", "deepiot", "--cost-as-reward"}, "deepiot has no cost");
   refused({"--verify", "maybe"}, "--verify maybe: wanted on or off");

@@ -1,0 +1,166 @@
+#include "cli/compress_methods.h"
+
+#include <algorithm>
+
+#include "cli/compress_result.h"
+#include "compress/knapsack.h"
+#include "compress/shrink.h"
+#include "compress/uniform.h"
+#include "core/file.h"
+
+namespace fdi::cli {
+namespace {
+
+using compress::Candidate;
+using compress::Keep;
+
+constexpr const char* kChoiceFile = "choice.json";  // so that a resumed run need not measure anew
+constexpr uint64_t kMaxChoiceFile = 64 << 20;
+
+// Milliseconds of structures on this machine, in turn.
+std::vector<double> measure_structures(const CompressRun& run, const std::vector<Keep>& keeps) {
+  std::vector<nn::Model> models;
+  std::vector<const nn::Model*> pointers;
+  models.reserve(keeps.size());
+  pointers.reserve(keeps.size());
+  for (const Keep& keep : keeps) {
+    nn::NetworkSpec narrow = nn::with_widths(run.state.model.spec, run.state.groups, widths_of(keep));
+    nn::Parameters parameters(narrow);
+    parameters.initialize(1);
+    models.push_back({std::move(narrow), std::move(parameters), {}});
+    pointers.push_back(&models.back());
+  }
+  const AsTimed timed(run.flags.timing);
+  std::vector<double> ms;
+  ms.reserve(keeps.size());
+  for (const device::Timing& t : compress::time_models(timed.engine(), pointers)) ms.push_back(t.median_us / 1000);
+  return ms;
+}
+
+double predicted_ms(const CompressRun& run, const Keep& keep) {
+  return run.costs.predicted_ms ? run.costs.predicted_ms(widths_of(keep)) : 0;
+}
+
+// The budgets' shares, where the time may be `ms`.
+compress::Cost share_within(const CompressRun& run, double ms) {
+  std::vector<compress::Limit> limits = run.costs.limits;
+  for (compress::Limit& limit : limits)
+    if (limit.what.name == "time") limit.most = ms;
+  return compress::largest_share(std::move(limits));
+}
+
+// The units that stay where share(widths) may be 1 at most.
+using Pick = std::function<Keep(const compress::Cost& share)>;
+
+// Several candidates where choices were measured.
+std::vector<Candidate> choose_units(const CompressRun& run, const Pick& pick) {
+  const double max_ms = run.state.config.max_ms;
+  if (!(max_ms > 0) || run.flags.verify == "off") {
+    Keep keep = pick(compress::largest_share(run.costs.limits));
+    const double ms = predicted_ms(run, keep);
+    return {{std::move(keep), ms, 0, true}};
+  }
+  const double least_ms = run.costs.predicted_ms(compress::cheapest_widths(run.state.groups, run.costs.predicted_ms));
+  return compress::choose_measured(
+      max_ms, least_ms, [&](double ms) { return pick(share_within(run, ms)); },
+      [&](const Keep& keep) { return predicted_ms(run, keep); },
+      [&](const std::vector<Keep>& keeps) { return measure_structures(run, keeps); });
+}
+
+const Candidate& chosen_of(const std::vector<Candidate>& candidates) {
+  return *std::ranges::find_if(candidates, &Candidate::chosen);
+}
+
+// As chosen before, where the run was killed after that.
+std::vector<Candidate> choose_once(const CompressRun& run, const std::function<std::vector<Candidate>()>& choose) {
+  const std::string file = run.folder.file(kChoiceFile);
+  const nn::UnitGroups& groups = run.state.groups;
+  if (run.folder.has(kChoiceFile))
+    return candidates_from_json(nn::parse_json(core::read_file(file, kMaxChoiceFile), file), run.state.model.spec,
+                                groups, file);
+  std::vector<Candidate> candidates = choose();
+  core::write_file_atomically(run.folder.file("keep.json"),
+                              keep_to_json(chosen_of(candidates).keep, groups).dump() + "\n");
+  core::write_file_atomically(file, candidates_to_json(candidates, groups).dump() + "\n");
+  return candidates;
+}
+
+Chosen by_search(CompressRun& run) {
+  core::Progress progress;
+  compress::Search search(run.state, run.costs, {.checkpoint = run.folder.file(kSearchFile), .progress = &progress});
+  search.run(run.train, &run.validation);
+  const std::vector<float> p = search.probabilities();
+  std::vector<Candidate> candidates = choose_once(run, [&] {
+    return choose_units(run, [&](const compress::Cost& share) {
+      return compress::choose_by_probability(run.state.groups, p, share, 1);
+    });
+  });
+  nn::Model small = search.shrunk(chosen_of(candidates).keep);
+  return {std::move(candidates), std::move(small)};
+}
+
+Pick pick_uniform(const CompressRun& run) {
+  return [&run, score = compress::weight_scores(run.state.model, run.state.groups)](const compress::Cost& share) {
+    return compress::uniform_under_budget(run.state.groups, score, share, 1);
+  };
+}
+
+Chosen by_uniform(CompressRun& run) {
+  std::vector<Candidate> candidates = choose_once(run, [&] { return choose_units(run, pick_uniform(run)); });
+  nn::Model small = compress::shrink(run.state.model, run.state.groups, chosen_of(candidates).keep);
+  return {std::move(candidates), std::move(small)};
+}
+
+// Training comes between its choices, so it cannot choose again after a measurement; the model is corrected before, by
+// what it is off by for the uniform network of the same time.
+Chosen by_knapsack(CompressRun& run) {
+  constexpr int kRounds = 20;
+  const compress::SearchConfig& config = run.state.config;
+  const nn::Model& model = run.state.model;
+  if (run.folder.has(kChoiceFile) && run.folder.has("checkpoint.safetensors")) {  // fine-tuning has the weights
+    std::vector<Candidate> candidates = choose_once(run, [] { return std::vector<Candidate>{}; });
+    nn::Model small = compress::shrink(model, run.state.groups, chosen_of(candidates).keep);
+    return {std::move(candidates), std::move(small)};
+  }
+  compress::SearchConfig scaled = config;
+  if (config.max_ms > 0 && run.flags.verify == "on") {
+    const auto measured = choose_units(run, pick_uniform(run));
+    const Candidate& uniform = chosen_of(measured);
+    scaled.max_ms *= uniform.predicted_ms / uniform.measured_ms;
+  }
+  const compress::Cost size = compress::size_objective(model.spec, run.state.groups).cost;
+  const auto cost_of = [&](const nn::NetworkSpec& spec, const nn::UnitGroups& groups) {
+    compress::SearchConfig now = scaled;  // a part of the parameters is one of the original's
+    now.target_size /= size(nn::group_counts(groups));
+    return compress::largest_share(compress::limits_of(now, spec, groups, run.time_model));
+  };
+  nn::Parameters parameters(model.spec);
+  std::ranges::copy(model.parameters.all(), parameters.all().begin());
+  compress::Pruned pruned = compress::prune_under_budget(
+      {model.spec, std::move(parameters), model.metadata}, cost_of, 1, kRounds,
+      compress::train_with_sgd(run.train, {.steps = config.stage_steps, .batch = config.batch, .seed = config.seed}));
+  for (const compress::PruneRound& round : pruned.rounds) {
+    compress::StageRecord& record = run.state.history.emplace_back();
+    record.iteration = (std::ssize(run.state.history)) * config.stage_steps;
+    record.widths = round.widths;
+    record.size = size(round.widths);
+    record.cost = round.cost;
+    record.accuracy = -1;
+    record.predicted_ms = run.costs.predicted_ms ? run.costs.predicted_ms(round.widths) : -1;
+  }
+  std::vector<Candidate> candidates = choose_once(run, [&] {
+    const double ms = predicted_ms(run, pruned.keep);
+    return std::vector<Candidate>{{pruned.keep, ms, 0, true}};
+  });
+  return {std::move(candidates), std::move(pruned.model)};
+}
+
+}  // namespace
+
+Chosen choose_structure(CompressRun& run) {
+  if (run.flags.method != "uniform" && run.flags.method != "knapsack") return by_search(run);
+  save_search(run.folder.file(kSearchFile), run.state);  // a run is known by it
+  return run.flags.method == "uniform" ? by_uniform(run) : by_knapsack(run);
+}
+
+}  // namespace fdi::cli

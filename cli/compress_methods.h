@@ -1,0 +1,31 @@
+// How each method of `fastdeepiot compress` comes to the units that stay: by a search, by uniform widths, by saliency
+// under a falling budget. What was chosen is measured here where a budget of time asks for it.
+#pragma once
+#include <vector>
+
+#include "cli/compress_flags.h"
+#include "cli/run_folder.h"
+#include "compress/verify.h"
+
+namespace fdi::cli {
+
+// The checkpoint of a run's search, its first file.
+constexpr const char* kSearchFile = "search.safetensors";
+
+struct CompressRun {
+  const CompressFlags& flags;
+  const RunFolder& folder;
+  compress::SearchState& state;  // of methods that do not search: the model and its groups; gains their history
+  const compress::Costs& costs;
+  const profile::TimeModel* time_model;  // null: none
+  nn::BatchSource& train;
+  nn::BatchSource& validation;
+};
+
+struct Chosen {
+  std::vector<compress::Candidate> candidates;  // one of them is chosen; measured_ms is 0 where none was measured
+  nn::Model small;                              // dense, to be fine-tuned
+};
+Chosen choose_structure(CompressRun& run);
+
+}  // namespace fdi::cli
