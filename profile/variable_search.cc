@@ -40,7 +40,8 @@ class Search {
       scale_.push_back(weighting == Weighting::kRelative ? 1 / o.us : 1);
       target_.push_back(scale_.back() * o.us);
     }
-    for (const Field gate : {Field::kNetworkBytes, Field::kParamSize, Field::kInChannel, Field::kOutChannel}) bounds_.push_back({gate, quantiles(gate)});
+    for (const Field gate : {Field::kNetworkBytes, Field::kParamSize, Field::kInChannel, Field::kOutChannel})
+      bounds_.push_back({gate, quantiles(gate)});
   }
 
   std::vector<Variable> run() {
