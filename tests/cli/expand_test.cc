@@ -130,7 +130,8 @@ TEST_F(Expand, SaysWhatWasNotSampled) {
   auto json = nlohmann::json::parse(core::read_file(path("times.json")));
   json["ops"]["fc"]["scope"]["ranges"]["out_dim"]["max"] = 100;
   core::write_file_atomically(path("times.json"), json.dump());
-  EXPECT_THAT(expand({"--verify", "off"}).err, HasSubstr("outside what was sampled: fc1: in_dim 1024 > 512; out_dim 120 > 100"));
+  EXPECT_THAT(expand({"--verify", "off"}).err,
+              HasSubstr("outside what was sampled: fc1: in_dim 1024 > 512; out_dim 120 > 100"));
 }
 
 }  // namespace
