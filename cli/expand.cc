@@ -9,6 +9,7 @@
 
 #include "cli/before_after.h"
 #include "cli/commands.h"
+#include "cli/compress_result.h"
 #include "cli/options.h"
 #include "cli/time_model_choice.h"
 #include "compress/expand.h"
@@ -122,6 +123,7 @@ void expand(const ExpandFlags& flags) {
     result[std::string(name) + "_ms_original"] = result["before_ms"][name];
   }
   result["method"] = "expand";
+  result["command"] = command_line();
   result["expand"] = flags.expand;
   result["verify"] = flags.verify;
   result["widened"] = outcome.widths != times.own();
