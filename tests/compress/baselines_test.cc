@@ -42,7 +42,7 @@ TEST(Uniform, ScoresAreColumnSumsWithTheNormInside) {
     ASSERT_EQ(t.size(), std::ssize(values));
     std::ranges::copy(values, t.data);
   };
-  std::vector<float> conv(27 * 2);
+  std::vector<float> conv(54);  // 3x3x3 taps of 2 units
   for (size_t i = 0; i < 27; ++i) {
     conv[2 * i] = i % 2 == 0 ? 0.5F : -0.5F;
     conv[2 * i + 1] = 0.25F;
@@ -237,7 +237,8 @@ TEST(Knapsack, NearTheBestOfAllWidthsOnSteppedTimes) {
       const Keep keep = best_units(groups, score, widths);
       double sum = 0;
       for (size_t g = 0; g < keep.units.size(); ++g)
-        for (const int u : keep.units[g]) sum += score[static_cast<size_t>(groups.groups[g].first + u)];
+        for (const int u : keep.units[g])
+          sum += score[static_cast<size_t>(groups.groups[g].first) + static_cast<size_t>(u)];
       return sum;
     };
     double best = 0;

@@ -9,6 +9,7 @@
 
 #include "compress/elimination.h"
 #include "nn/zoo.h"
+#include "profile/op_model.h"
 #include "tests/compress/stepped_model.h"
 #include "tests/nn/deepsense_like.h"
 
@@ -160,12 +161,23 @@ TEST(ExpandPaper, SettlesConflictsByTheTotal) {
   EXPECT_THAT(expand_paper(Network(chain({13, 20, 16}), times(8)).times), ElementsAre(13, 20, 16));
 }
 
+// A stepped model whose convolutions are slower once the network takes more than so many bytes.
+profile::TimeModel bounded_model(uint64_t seed, double bytes) {
+  const profile::TimeModel stepped = stepped_model(seed);
+  std::vector<profile::Node> nodes = stepped.op(Op::kConv2d).tree().nodes;
+  for (profile::Node& node : nodes) {
+    node.law.variables.push_back({.field = Field::kParamSize, .gate = Field::kNetworkBytes, .above = bytes});
+    node.law.weight.push_back(2e-3);
+  }
+  return planted_model({{Op::kConv2d, nodes}, {Op::kFc, stepped.op(Op::kFc).tree().nodes}});
+}
+
 TEST(ExpandJoint, IsTheBestOfAllCombinations) {
   core::Rng rng(7, core::Stream::kTest);
   int better_than_paper = 0;
   for (uint64_t seed = 0; seed < 30; ++seed) {
-    std::vector<int> units;
-    for (int i = 0; i < 4; ++i) units.push_back(3 + static_cast<int>(rng.below(30)));
+    std::vector<int> units(4);
+    for (int& width : units) width = 3 + static_cast<int>(rng.below(30));
     const Network n(chain(units), stepped_model(seed));
     const auto candidates = expansion_candidates(n.times);
     std::vector<int> choices, all, choice(4);
@@ -176,6 +188,7 @@ TEST(ExpandJoint, IsTheBestOfAllCombinations) {
     double least = 1e18;
     do {
       std::vector<int> widths;
+      widths.reserve(4);
       for (size_t g = 0; g < 4; ++g) widths.push_back(candidates[g][static_cast<size_t>(choice[g])]);
       least = std::min(least, n.times.total_us(widths));
     } while (next_choice(choices, all, choice));
@@ -186,6 +199,29 @@ TEST(ExpandJoint, IsTheBestOfAllCombinations) {
     better_than_paper += joint < paper * 0.999 ? 1 : 0;
   }
   EXPECT_GT(better_than_paper, 0);
+}
+
+// DeepIoT+localMin is never slower by the model: 50 VGGs of random widths, half of them with rules of the whole
+// network's size, which the tables do not know.
+TEST(ExpandJoint, IsNeverSlowerOnRandomNarrowNetworks) {
+  const nn::NetworkSpec vgg = nn::make_zoo("vgg16", {.width = 0.5});
+  const nn::UnitGroups groups = nn::unit_groups(vgg);
+  core::Rng rng(11, core::Stream::kTest);
+  int faster = 0, beyond_paper = 0;
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    std::vector<int> widths = nn::group_counts(groups);
+    for (int& width : widths) width = 1 + static_cast<int>(rng.below(static_cast<uint32_t>(width)));
+    const nn::NetworkSpec spec = nn::with_widths(vgg, groups, widths);
+    const Network n(spec, seed % 2 == 0 ? stepped_model(seed) : bounded_model(seed, 4e6 * double{rng.uniform()}));
+    const double own = n.times.total_us(n.times.own()), paper = n.times.total_us(expand_paper(n.times)),
+                 joint = n.times.total_us(expand_joint(n.times));
+    EXPECT_LE(paper, own) << seed;
+    EXPECT_LE(joint, paper * (1 + 1e-9)) << seed;
+    faster += joint < 0.99 * own ? 1 : 0;
+    beyond_paper += joint < 0.999 * paper ? 1 : 0;
+  }
+  EXPECT_GT(faster, 40);
+  EXPECT_GT(beyond_paper, 5);
 }
 
 // A layer is faster only where both of its channels are multiples: each change of one width alone is slower.
