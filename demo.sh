@@ -105,7 +105,7 @@ mkdir -p "$out/runs/deepiot+localmin"
 compress deepiot+flops --target-size 10%
 # A budget: three tenths less than DeepIoT's network takes, but what a network of so many layers can come to.
 compress fastdeepiot --max-ms "$(awk -v deepiot="$(number measured_ms)" -v original="$(number measured_ms_original)" \
-  'BEGIN { ms = 0.7 * deepiot; least = 0.3 * original; printf "%.3g", ms > least ? ms : least }')"
+  'BEGIN { ms = 0.7 * deepiot; least = 0.3 * original; printf "%.3g", (ms > least ? ms : least) }')"
 
 say "4/4 what came of it"
 "$program" report "$out/runs" --time-model "$out/time_model.json" --out "$out/report.html" --json "$out/results.json"

@@ -158,7 +158,7 @@ Run run_from_json(const json& object, const std::string& where) {
   const bool widened = run.method == kExpand;  // `expand` needs no data
   run.name = widened ? run.method : fields.text("name");
   run.target = fields.optional_text("target");
-  run.command = widened ? fields.optional_text("command") : fields.text("command");
+  run.command = fields.text("command");
   run.machine = fields.text("machine");
   run.engine = fields.text("engine");
   run.isa = fields.text("isa");

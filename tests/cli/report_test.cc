@@ -166,8 +166,7 @@ TEST_F(Report, CountsAWidenedNetworkToTheRunThatItCameFrom) {
   write_two();
   const json base = result("deepiot", "DeepIoT", 0.741, 0.640);
   json wide = base;
-  for (const char* key : {"name", "command", "data", "accuracy", "accuracy_original", "history", "target"})
-    wide.erase(key);
+  for (const char* key : {"name", "data", "accuracy", "accuracy_original", "history", "target"}) wide.erase(key);
   wide["method"] = "expand";
   wide["widths_original"] = base["widths"];
   wide["widths"]["conv1"] = 4;
