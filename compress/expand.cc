@@ -36,8 +36,10 @@ Steps steps_of(const profile::Tree& tree) {
       continue;
     }
     for (size_t i = 0; i < node.law.variables.size(); ++i) {
-      const profile::Granularity& g = node.law.variables[i].granularity;
+      const profile::Variable& variable = node.law.variables[i];
+      const profile::Granularity& g = variable.granularity;
       if (node.law.weight[i] == 0) continue;
+      if (is_step(variable.no_multiple_of)) steps.emplace(variable.gate, variable.no_multiple_of);
       for (const auto& [axis, field] :
            {std::pair(Axis::kInChannel, Field::kInChannel), std::pair(Axis::kOutChannel, Field::kOutChannel)})
         if (is_step(g[axis])) steps.emplace(field, g[axis]);

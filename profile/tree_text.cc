@@ -144,7 +144,7 @@ std::string Tree::text() const { return Printer(*this).text(); }
 
 std::string Tree::found() const {
   std::map<Axis, std::map<std::string, double>> steps;
-  std::map<Field, std::map<std::string, double>> bounds;
+  std::map<Field, std::map<std::string, double>> bounds, uneven;
   for (const Term& term : leaf_terms(*this)) {
     for (size_t i = 0; i < kAxes; ++i)
       if (const int step = term.variable.granularity.step[i]; step > 1)
@@ -153,6 +153,8 @@ std::string Tree::found() const {
       const Field gate = term.variable.gate;
       bounds[gate][gate == Field::kNetworkBytes ? format_bytes(above) : format_number(above)] += term.share;
     }
+    if (const int step = term.variable.no_multiple_of; step > 0)
+      uneven[term.variable.gate][fmt::format("{}", step)] += term.share;
   }
   std::string text;
   const auto say = [&](const std::string& what) { text += (text.empty() ? "" : "; ") + what; };
@@ -166,6 +168,9 @@ std::string Tree::found() const {
                       gate == Field::kNetworkBytes ? "the network takes more than"
                                                    : fmt::format("{} is above", field_name(op, gate)),
                       list));
+  for (const auto& [gate, shares] : uneven)
+    if (const std::string list = by_share(shares, first); !list.empty())
+      say(fmt::format("more time where {} is no multiple of {}", field_name(op, gate), list));
   std::set<std::string> multiples;
   for (const Node& node : nodes)
     if (!node.is_leaf() && node.condition.kind == Condition::Kind::kMultiple)

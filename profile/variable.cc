@@ -51,6 +51,8 @@ std::string qualifiers(Op op, const Variable& variable) {
       say(fmt::format("once {} is above {}", field_name(op, variable.gate), format_number(variable.above)));
     }
   }
+  if (variable.no_multiple_of > 0)
+    say(fmt::format("where {} is no multiple of {}", field_name(op, variable.gate), variable.no_multiple_of));
   if (!text.empty()) text += ')';
   return text;
 }
@@ -103,6 +105,7 @@ std::string_view axis_name(Op op, Axis axis) { return field_name(op, axis_field(
 
 double value(const Variable& variable, const Structure& s) {
   if (s[variable.gate] <= variable.above) return 0;
+  if (variable.no_multiple_of > 0 && std::fmod(s[variable.gate], variable.no_multiple_of) == 0) return 0;
   double value = s[variable.field];
   const Granularity& g = variable.granularity;
   if (g == Granularity{}) return value;
@@ -156,7 +159,9 @@ nlohmann::json law_to_json(Op op, const Law& law) {
     if (!law.share.empty()) term["share"] = law.share[i];
     for (const Axis axis : rounded_axes(op, variable.field))
       if (variable.granularity[axis] > 1) term["steps"][std::string(axis_name(op, axis))] = variable.granularity[axis];
-    if (variable.above >= 0) term["only_if"] = {{"feature", field_name(op, variable.gate)}, {"above", variable.above}};
+    const auto gate = field_name(op, variable.gate);
+    if (variable.above >= 0) term["only_if"] = {{"feature", gate}, {"above", variable.above}};
+    if (variable.no_multiple_of > 0) term["only_if"] = {{"feature", gate}, {"no_multiple_of", variable.no_multiple_of}};
     terms.push_back(std::move(term));
   }
   return {{"bias_us", law.bias}, {"terms", std::move(terms)}};
@@ -170,8 +175,12 @@ Law law_from_json(Op op, const nlohmann::json& json, const std::string& where) {
     law.weight.push_back(number_field(term, "us_per_unit", where, 0));
     if (term.contains("share")) law.share.push_back(number_field(term, "share", where, 0, 1));
     if (term.contains("only_if")) {
-      variable.gate = field_of(op, text_field(term["only_if"], "feature", where), where);
-      variable.above = number_field(term["only_if"], "above", where, 0);
+      const nlohmann::json& only_if = term["only_if"];
+      variable.gate = field_of(op, text_field(only_if, "feature", where), where);
+      if (only_if.contains("no_multiple_of"))
+        variable.no_multiple_of = static_cast<int>(number_field(only_if, "no_multiple_of", where, 2, 1e6));
+      else
+        variable.above = number_field(only_if, "above", where, 0);
     }
     if (term.contains("steps"))
       for (const Axis axis : rounded_axes(op, variable.field))

@@ -1,5 +1,6 @@
 // Variable: one explanatory variable of a law, a field of the structure, perhaps with its shape rounded up (an engine
-// that computes whole vectors or tiles pays for whole ones) or counted only once a network has outgrown a cache.
+// that computes whole vectors or tiles pays for whole ones), counted only once a network has outgrown a cache, or only
+// where a vector is left partly filled.
 // Law: the non-negative weights of a few variables: how long a component takes. Both print as a person reads them.
 #pragma once
 #include <array>
@@ -28,9 +29,10 @@ struct Granularity {
 struct Variable {
   Field field = Field::kFlops;
   Granularity granularity{};  // the field of a shape with every axis rounded up, pixels after height and width
-  // Counts only where this field is above this bound; a negative bound: always.
+  // Counts only where this field is above this bound, or no multiple of this step (one of the two); -1 and 0: always.
   Field gate = Field::kNetworkBytes;
   double above = -1;
+  int no_multiple_of = 0;
   bool operator==(const Variable&) const = default;
 };
 double value(const Variable& variable, const Structure& structure);

@@ -14,7 +14,8 @@ using nn::Op;
 using Column = std::vector<double>;
 
 constexpr std::array kSteps = {2, 3, 4, 6, 8, 12, 14, 16, 24, 32, 48, 64};
-constexpr int kBounds = 12;  // quantiles of a gate's field
+constexpr std::array kVectors = {4, 8, 16};  // of outputs, the last one may be partly filled
+constexpr int kBounds = 12;                  // quantiles of a gate's field
 constexpr size_t kMaxVariables = 12;
 constexpr int kRounds = 3;               // of refinement at the end
 constexpr double kExplained = 1e-10;     // share of the error that is rounding: all is explained
@@ -27,7 +28,7 @@ struct Candidate {
 };
 
 int qualifiers(const Variable& variable) {
-  int count = variable.above >= 0 ? 1 : 0;
+  int count = variable.above >= 0 || variable.no_multiple_of > 0 ? 1 : 0;
   for (const int step : variable.granularity.step) count += step > 1 ? 1 : 0;
   return count;
 }
@@ -50,7 +51,7 @@ class Search {
       const Variable plain{.field = field};
       candidates.push_back(candidate(plain));
       for (const Variable& v : changed_steps(plain)) candidates.push_back(candidate(v));
-      for (const Variable& v : changed_bounds(plain)) candidates.push_back(candidate(v));
+      for (const Variable& v : changed_places(plain)) candidates.push_back(candidate(v));
     }
     // Among m meaningless variables the best one takes about 2 ln(m) / n of the error away.
     const double chance = 2 * std::log(static_cast<double>(candidates.size())) / static_cast<double>(data_.size());
@@ -103,7 +104,7 @@ class Search {
     return c;
   }
 
-  // The variable with one axis in other steps, or with another bound (or none).
+  // The variable with one axis in other steps, or counted elsewhere.
   std::vector<Variable> changed_steps(const Variable& from) const {
     std::vector<Variable> out;
     for (const Axis axis : rounded_axes(op_, from.field))
@@ -114,15 +115,23 @@ class Search {
       }
     return out;
   }
-  std::vector<Variable> changed_bounds(const Variable& from) const {
+  std::vector<Variable> changed_places(const Variable& from) const {
     std::vector<Variable> out;
     for (const auto& [gate, bounds] : bounds_)
       for (const double bound : bounds) {
         Variable v = from;
         v.gate = gate;
         v.above = bound;
+        v.no_multiple_of = 0;
         if (!(v == from)) out.push_back(v);
       }
+    for (const int step : kVectors) {
+      Variable v = from;
+      v.gate = Field::kOutChannel;
+      v.above = -1;
+      v.no_multiple_of = step;
+      if (!(v == from)) out.push_back(v);
+    }
     return out;
   }
   static std::vector<Variable> simpler(const Variable& from) {
@@ -132,10 +141,11 @@ class Search {
         out.push_back(from);
         out.back().granularity.step[i] = 1;
       }
-    if (from.above >= 0) {
+    if (from.above >= 0 || from.no_multiple_of > 0) {
       out.push_back(from);
       out.back().gate = Field::kNetworkBytes;
       out.back().above = -1;
+      out.back().no_multiple_of = 0;
     }
     return out;
   }
@@ -186,7 +196,7 @@ class Search {
         const Variable from = chosen_[place].variable;
         double least = error_with(&chosen_[place], place) * (1 + kQualifierGain * qualifiers(from));
         std::vector<Variable> tries = simpler(from);
-        for (const auto& more : {changed_steps(from), changed_bounds(from)})
+        for (const auto& more : {changed_steps(from), changed_places(from)})
           tries.insert(tries.end(), more.begin(), more.end());
         for (const Variable& v : tries) {
           if (is_chosen(v)) continue;

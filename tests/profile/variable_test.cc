@@ -58,6 +58,38 @@ TEST(Variable, CountsOnlyAboveItsBound) {
   EXPECT_EQ(value(v, structure_of(c)), 256);
 }
 
+TEST(Variable, CountsOnlyWhereAVectorIsPartlyFilled) {
+  const Variable v{.field = Field::kMemOut, .gate = Field::kOutChannel, .no_multiple_of = 16};
+  EXPECT_EQ(value(v, structure_of(conv_component(8, 8, 4, 64))), 0);
+  EXPECT_EQ(value(v, structure_of(conv_component(8, 8, 4, 63))), 64 * 63);
+  EXPECT_EQ(describe(nn::Op::kConv2d, v), "mem_out (where out_channel is no multiple of 16)");
+  const Law law{{v}, {0.5}, 1};
+  const Law again = law_from_json(nn::Op::kConv2d, law_to_json(nn::Op::kConv2d, law), "test");
+  EXPECT_EQ(again.variables, law.variables);
+}
+
+// 64 channels are faster than 63.
+TEST(VariableSearch, FindsWhatAPartlyFilledVectorCosts) {
+  const auto time = [](const Structure& s) {
+    const bool full = std::fmod(s[Field::kOutChannel], 16) == 0;
+    const double rounded = up(s[Field::kOutChannel], 16) / s[Field::kOutChannel];
+    return 2e-5 * s[Field::kFlops] * rounded + (full ? 0 : 0.02 * s[Field::kMemOut]) + 5;
+  };
+  core::Rng rng(5, core::Stream::kTest);
+  SampleSet set;
+  for (int i = 0; i < 600; ++i)  // half of the widths are whole vectors, as a profile draws them
+    set.samples.push_back(timed(conv_component(draw(rng, 2, 20), draw(rng, 2, 20), draw(rng, 1, 64),
+                                               i % 2 ? 16 * draw(rng, 1, 8) : draw(rng, 1, 128)),
+                                time, rng, 0.01));
+  const std::vector<Variable> variables = learned(set);
+  const auto found =
+      std::find_if(variables.begin(), variables.end(), [](const Variable& v) { return v.no_multiple_of > 0; });
+  ASSERT_NE(found, variables.end());
+  EXPECT_EQ(found->gate, Field::kOutChannel);
+  EXPECT_EQ(found->no_multiple_of, 16);
+  EXPECT_EQ(step_of(variables, Field::kFlops, Axis::kOutChannel), 16);
+}
+
 TEST(VariableSearch, FindsTheStepOfAnAxis) {
   for (const int step : {4, 16, 24}) {
     const auto time = [&](const Structure& s) {
@@ -111,6 +143,7 @@ TEST(VariableSearch, FindsNothingThatIsNotThere) {
     for (const Variable& v : learned(planted_convs(500, time, 0.05, seed))) {
       EXPECT_EQ(v.granularity, Granularity{}) << describe(nn::Op::kConv2d, v);
       EXPECT_LT(v.above, 0) << describe(nn::Op::kConv2d, v);
+      EXPECT_EQ(v.no_multiple_of, 0) << describe(nn::Op::kConv2d, v);
     }
   }
 }
