@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The main job, from a fresh clone, in a quarter of an hour on two processors: profiles this machine, learns its time
-# model, trains a small VGG on CIFAR-10, compresses it in four ways, measures all of them here and shows them in a table
+# model, trains a small VGG on CIFAR-10, compresses it in five ways, measures all of them here and shows them in a table
 # and on a page. Everything that it writes lies in build/ and demo-out/.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
