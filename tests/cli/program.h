@@ -13,24 +13,17 @@
 #include <vector>
 
 #include "core/file.h"
+#include "tests/temp_folder.h"
 
 namespace fdi::cli {
 
-class Program : public ::testing::Test {
+class Program : public ::testing::Test, public TempFolder {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "fdi-cli-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    dir_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
-
   struct Result {
     int status;  // exit status; -1 where a signal ended it
     std::string out, err;
     int64_t peak_bytes;  // of memory
   };
-  std::string path(const std::string& name) const { return (dir_ / name).string(); }
 
   // Starts the program in dir_; standard output and error go to files there.
   pid_t start(const std::vector<std::string>& arguments) const {
@@ -59,8 +52,6 @@ class Program : public ::testing::Test {
             core::read_file(path("stderr")), int64_t{used.ru_maxrss} * 1024};
   }
   Result run(const std::vector<std::string>& arguments) const { return finish(start(arguments)); }
-
-  std::filesystem::path dir_;
 };
 
 }  // namespace fdi::cli

@@ -14,6 +14,7 @@
 #include "nn/zoo.h"
 #include "tests/compress/planted_model.h"
 #include "tests/profile/samples.h"
+#include "tests/temp_folder.h"
 
 namespace fdi::cli {
 namespace {
@@ -22,16 +23,10 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-class TimeModelChoice : public ::testing::Test {
+class TimeModelChoice : public ::testing::Test, public TempFolder {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "fdi-choice-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    dir_ = pattern;
-    options_.database = file("f.db");
-  }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
-  std::string file(const char* name) const { return (dir_ / name).string(); }
+  void SetUp() override { options_.database = file("f.db"); }
+  std::string file(const char* name) const { return path(name); }
 
   static profile::TimeModel model(const nn::NetworkSpec& spec, double us, const device::Identity& device) {
     return compress::planted_model(
@@ -41,7 +36,6 @@ class TimeModelChoice : public ::testing::Test {
     return profile::predict_network(find_time_model(options_, device_, lenet_)->model, lenet_).total_us;
   }
 
-  std::filesystem::path dir_;
   TimingOptions options_;
   const device::Identity device_ = profile::test_device();
   const nn::NetworkSpec lenet_ = nn::make_zoo("lenet");

@@ -17,6 +17,7 @@
 #include "nn/zoo.h"
 #include "tests/nn/array_source.h"
 #include "tests/nn/deepsense_like.h"
+#include "tests/temp_folder.h"
 
 namespace fdi::compress {
 namespace {
@@ -133,16 +134,6 @@ TEST(Objective, FlopsAndTheirSlope) {
   }
 }
 
-struct Folder {
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "fdi-search-XXXXXX").string();
-    path = ::mkdtemp(pattern.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::string file(const char* name) const { return (path / name).string(); }
-  std::filesystem::path path;
-};
-
 nn::Model untrained(const nn::NetworkSpec& spec) {
   nn::Parameters parameters(spec);
   parameters.initialize(1);
@@ -172,7 +163,7 @@ class Killed : public nn::ArraySource {
 };
 
 TEST(Search, ResumesToTheSameNumbers) {
-  const Folder folder;
+  const TempFolder folder;
   const nn::NetworkSpec spec = nn::small_network();
   const auto source = [] { return nn::ArraySource(90, {16, 16, 3}, 10, 16, true); };
   const auto costs_of = [](SearchState& state) {
@@ -200,10 +191,10 @@ TEST(Search, ResumesToTheSameNumbers) {
     {
       Killed train(23);
       const Costs costs = costs_of(first);
-      Search search(first, costs, {.checkpoint = folder.file("c"), .progress = nullptr});
+      Search search(first, costs, {.checkpoint = folder.path("c"), .progress = nullptr});
       EXPECT_THROW(search.run(train, nullptr), core::Error);
     }
-    SearchState resumed = load_search(folder.file("c"));
+    SearchState resumed = load_search(folder.path("c"));
     EXPECT_EQ(resumed.iteration, 2 * 5);
     EXPECT_EQ(resumed.model.metadata, first.model.metadata);
     {
@@ -240,11 +231,11 @@ TEST(Search, TheThresholdRisesFromItsStartToItsEnd) {
 }
 
 TEST(Search, DamagedCheckpointsAreRefused) {
-  const Folder folder;
+  const TempFolder folder;
   nn::Model model = untrained(nn::small_network());
-  nn::save_model(folder.file("model"), model.spec, model.parameters, model.metadata);
+  nn::save_model(folder.path("model"), model.spec, model.parameters, model.metadata);
   try {
-    load_search(folder.file("model"));
+    load_search(folder.path("model"));
     FAIL();
   } catch (const core::Error& e) {
     EXPECT_THAT(e.what(), HasSubstr("is no checkpoint of a compression"));
@@ -252,14 +243,14 @@ TEST(Search, DamagedCheckpointsAreRefused) {
 }
 
 TEST(Search, ALossThatIsNoNumberStopsIt) {
-  const Folder folder;
+  const TempFolder folder;
   SearchConfig config = quick();
   config.stage_steps = 2;  // 90 images are 6 batches, 2 of them an iteration: a pass is 3 iterations
   SearchState state(untrained(nn::small_network()), config);
   nn::ArraySource train(90, {16, 16, 3}, 10, 16, false);
   for (int64_t i = int64_t{80} * 16 * 16 * 3; i < int64_t{90} * 16 * 16 * 3; ++i) train.images()[i] = NAN;
   const Costs none;
-  Search search(state, none, {.checkpoint = folder.file("c"), .progress = nullptr});
+  Search search(state, none, {.checkpoint = folder.path("c"), .progress = nullptr});
   try {
     search.run(train, nullptr);
     FAIL();
@@ -267,7 +258,7 @@ TEST(Search, ALossThatIsNoNumberStopsIt) {
     EXPECT_THAT(e.what(), HasSubstr("iteration 3: the compressor's loss became nan"));
     EXPECT_THAT(e.what(), HasSubstr("c still holds iteration 2; lower the learning rate"));
   }
-  EXPECT_EQ(load_search(folder.file("c")).iteration, 2);
+  EXPECT_EQ(load_search(folder.path("c")).iteration, 2);
 }
 
 // One of eight inputs is on in each example; its number is the class.

@@ -19,21 +19,15 @@
 #include "core/rng.h"
 #include "core/shape.h"
 #include "core/threads.h"
+#include "tests/temp_folder.h"
 
 namespace fdi::core {
 namespace {
 
 namespace fs = std::filesystem;
 
-class CoreFile : public ::testing::Test {
+class CoreFile : public ::testing::Test, public TempFolder {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "fdi-core-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    dir_ = pattern;
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-  fs::path dir_;
 };
 
 TEST(Shape, CountsPrintsAndCompares) {

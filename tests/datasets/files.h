@@ -13,27 +13,20 @@
 
 #include "core/error.h"
 #include "tests/datasets/encoders.h"
+#include "tests/temp_folder.h"
 
 namespace fdi::datasets {
 
 namespace fs = std::filesystem;
 
-class DatasetFiles : public ::testing::Test {
+class DatasetFiles : public ::testing::Test, public TempFolder {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "fdi-datasets-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    dir_ = pattern;
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-  std::string path(const std::string& name) const { return (dir_ / name).string(); }
   std::string write(const std::string& name, const Bytes& bytes) const {
     fs::create_directories((dir_ / name).parent_path());
     std::ofstream(dir_ / name, std::ios::binary)
         .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     return path(name);
   }
-  fs::path dir_;
 };
 
 inline Bytes read_bytes(const std::string& path) {

@@ -11,18 +11,14 @@
 #include "core/error.h"
 #include "core/threads.h"
 #include "kernels/isa.h"
+#include "tests/temp_folder.h"
 
 namespace fdi::device {
 namespace {
 
-class FakeRoot : public ::testing::Test {
+class FakeRoot : public ::testing::Test, public TempFolder {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "fdi-root-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    root_ = pattern + "/";
-  }
-  void TearDown() override { std::filesystem::remove_all(root_); }
+  void SetUp() override { root_ = dir_.string() + "/"; }
   void put(const std::string& file, const std::string& text) const {
     std::filesystem::create_directories(std::filesystem::path(root_ + file).parent_path());
     std::ofstream(root_ + file) << text;

@@ -15,6 +15,7 @@
 #include "core/file.h"
 #include "nn/model_file.h"
 #include "tests/nn/array_source.h"
+#include "tests/temp_folder.h"
 
 namespace fdi::nn {
 namespace {
@@ -23,14 +24,8 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 constexpr int kClasses = 10, kBatch = 32, kEpochs = 4;
 
-class Checkpoint : public ::testing::Test {
+class Checkpoint : public ::testing::Test, public TempFolder {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "fdi-checkpoint-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    dir_ = pattern;
-  }
-  void TearDown() override { fs::remove_all(dir_); }
   std::string path(const char* name = "checkpoint.safetensors") const { return (dir_ / name).string(); }
 
   static TrainConfig config(const std::string& optimizer = "sgd") {
@@ -61,7 +56,6 @@ class Checkpoint : public ::testing::Test {
     const auto all = state.parameters.all();
     return {all.begin(), all.end()};
   }
-  fs::path dir_;
 };
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {

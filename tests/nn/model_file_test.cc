@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "nn/builder.h"
+#include "tests/temp_folder.h"
 
 namespace fdi::nn {
 namespace {
@@ -30,20 +31,15 @@ NetworkSpec small() {
   return b.take();
 }
 
-class ModelFile : public ::testing::Test {
+class ModelFile : public ::testing::Test, public TempFolder {
  protected:
   void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "fdi-model-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    dir_ = pattern;
     path_ = dir_ / "model.safetensors";
     Parameters parameters(small());
     parameters.initialize(1);
     save_model(path_, small(), parameters, {{"classes", "[\"a\", \"b\"]"}});
     bytes_ = core::read_file(path_);
   }
-  void TearDown() override { fs::remove_all(dir_); }
-  fs::path dir_;
   std::string path_, bytes_;
 };
 

@@ -16,6 +16,7 @@
 #include "device/version.h"
 #include "profile/campaign.h"
 #include "profile/sampler.h"
+#include "tests/temp_folder.h"
 
 namespace fdi::profile {
 namespace {
@@ -34,16 +35,8 @@ device::Job one_layer() {
   return device::job_of(std::span(&c, 1));
 }
 
-class ScriptedAgent : public ::testing::Test {
+class ScriptedAgent : public ::testing::Test, public TempFolder {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "fdi-agent-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    dir_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
-  std::string path(const std::string& name) const { return (dir_ / name).string(); }
-
   // A shell script that greets, counts its starts in the file "starts" ($starts) and goes on with `body`; $n is the
   // number of each request and `reading N` answers request N.
   std::string script(const std::string& body, const std::string& version = std::string(device::build_version())) const {
@@ -87,7 +80,6 @@ class ScriptedAgent : public ::testing::Test {
     }
     return "nothing";
   }
-  std::filesystem::path dir_;
 };
 
 TEST_F(ScriptedAgent, AnswersWhatItIsAsked) {

@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "tests/profile/samples.h"
+#include "tests/temp_folder.h"
 
 namespace fdi::profile {
 namespace {
@@ -22,16 +23,9 @@ using nlohmann::json;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-class StoreFile : public ::testing::Test {
+class StoreFile : public ::testing::Test, public TempFolder {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "fdi-store-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    dir_ = pattern;
-    path_ = (dir_ / "deep/er/f.db").string();
-  }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
-  std::filesystem::path dir_;
+  void SetUp() override { path_ = (dir_ / "deep/er/f.db").string(); }
   std::string path_;
 };
 
