@@ -1,11 +1,12 @@
 // The main job through the program itself: train, eval, info, data on made-up images; their JSON; kills and resumes.
 #include <gmock/gmock.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "core/rng.h"
 #include "nn/model_file.h"
@@ -142,17 +143,19 @@ TEST_F(Train, ResumingWithOtherArithmeticIsSaid) {
 }
 
 TEST_F(Train, KilledAtAnyMomentItResumesToTheSameModel) {
+  const auto begin = std::chrono::steady_clock::now();
   ASSERT_EQ(run(tiny("straight")).status, 0);
+  const std::chrono::duration<float, std::nano> whole = std::chrono::steady_clock::now() - begin;
   const std::string wanted = core::read_file(path("straight/model.safetensors"));
   core::Rng rng(static_cast<uint64_t>(::getpid()), core::Stream::kTest);
   int kills = 0;
   for (int attempt = 0; attempt < 60; ++attempt) {
     const bool begun = fs::exists(path("run/checkpoint.safetensors"));
     const pid_t child = start(tiny("run", begun ? std::vector<std::string>{"--resume"} : std::vector<std::string>{}));
-    // The first kills come early, later ones leave more and more time, so that the test ends.
-    const timespec wait{0,
-                        static_cast<long>(1000000.0F * rng.uniform(5.0F, 60.0F + 15.0F * static_cast<float>(attempt)))};
-    ::nanosleep(&wait, nullptr);
+    // The first kill comes well before the end, later ones leave more and more time, so that the test ends.
+    const float part = rng.uniform(0.05F, 0.5F + 0.1F * static_cast<float>(attempt));
+    const std::chrono::nanoseconds wait(static_cast<int64_t>(part * whole.count()));
+    std::this_thread::sleep_for(wait);
     ::kill(child, SIGKILL);
     const Result r = finish(child);
     if (r.status == 0) break;
