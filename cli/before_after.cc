@@ -67,6 +67,19 @@ nlohmann::json before_after_json(const BeforeAfter& pair, const std::vector<devi
   return result;
 }
 
+nlohmann::json result_fields(const nlohmann::json& compared) {
+  nlohmann::json fields = nlohmann::json::object();
+  for (const char* name : {"predicted", "measured"}) {  // null without a time model, or where nothing was timed
+    fields[std::string(name) + "_ms"] = compared["after_ms"][name];
+    fields[std::string(name) + "_ms_original"] = compared["before_ms"][name];
+  }
+  for (const std::string name : {"parameters", "flops", "peak_memory_mb", "widths"}) {
+    fields[name] = compared[name];
+    fields[name + "_original"] = compared[name + "_before"];
+  }
+  return fields;
+}
+
 std::string before_after_text(const BeforeAfter& pair, const nlohmann::json& result) {
   std::string text = fmt::format("{:<28} {:>8} {:>8}\n", "layer", "before", "after");
   for (size_t i = 0; i < pair.before.spec.layers.size(); ++i) {

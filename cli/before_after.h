@@ -26,6 +26,8 @@ struct BeforeAfter {
 nlohmann::json measure_before_after(const BeforeAfter& pair);
 // The same of times that were taken: of the two, or none: measured is null.
 nlohmann::json before_after_json(const BeforeAfter& pair, const std::vector<device::Timing>& times);
+// Of that, what result.json holds by other names: {predicted_ms, predicted_ms_original, ..., widths, widths_original}.
+nlohmann::json result_fields(const nlohmann::json& compared);
 std::string before_after_text(const BeforeAfter& pair, const nlohmann::json& result);
 
 // {"conv1_1": 64, ...}: units of every layer that has some.

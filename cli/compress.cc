@@ -14,6 +14,7 @@
 #include "cli/images.h"
 #include "cli/run_folder.h"
 #include "compress/budget.h"
+#include "compress/shrink.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "nn/checkpoint.h"
@@ -30,11 +31,7 @@ constexpr const char* kTimeModel = "time_model.json";
 
 compress::SearchState prepare(const CompressFlags& flags, const RunFolder& run, const nn::Model& original) {
   const compress::SearchConfig config = search_config(flags, image_facts(original.metadata, flags.model).image_size);
-  if (!flags.resume) {
-    nn::Parameters critic(original.spec);
-    std::ranges::copy(original.parameters.all(), critic.all().begin());
-    return {{original.spec, std::move(critic), original.metadata}, config};
-  }
+  if (!flags.resume) return {{original.spec, compress::copy_of(original), original.metadata}, config};
   compress::SearchState state = compress::load_search(run.file(kSearchFile));
   const json now = search_config_to_json(config), before = search_config_to_json(state.config);
   for (const auto& [key, value] : now.items())

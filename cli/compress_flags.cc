@@ -39,10 +39,6 @@ double read_part(const std::string& text) {
   return value;
 }
 
-void check_on_off(const char* name, const std::string& value) {
-  if (value != "on" && value != "off") core::fail("{} {}: wanted on or off", name, value);
-}
-
 }  // namespace
 
 compress::SearchConfig short_recipe() {

@@ -134,10 +134,8 @@ Chosen by_knapsack(CompressRun& run) {
     now.target_size /= size(nn::group_counts(groups));
     return compress::largest_share(compress::limits_of(now, spec, groups, run.time_model));
   };
-  nn::Parameters parameters(model.spec);
-  std::ranges::copy(model.parameters.all(), parameters.all().begin());
   compress::Pruned pruned = compress::prune_under_budget(
-      {model.spec, std::move(parameters), model.metadata}, cost_of, 1, kRounds,
+      {model.spec, compress::copy_of(model), model.metadata}, cost_of, 1, kRounds,
       compress::train_with_sgd(run.train, {.steps = config.stage_steps, .batch = config.batch, .seed = config.seed}));
   for (const compress::PruneRound& round : pruned.rounds) {
     compress::StageRecord& record = run.state.history.emplace_back();

@@ -62,36 +62,26 @@ json compress_result_to_json(const CompressResult& r) {
   const json& c = r.compared;
   json outside = json::array();
   if (r.time_model != nullptr) outside = outside_scope(profile::predict_network(r.time_model->model, r.small.spec));
-  return {{"method", r.flags.method},
-          {"name", method_title(r.flags.method)},
-          {"target", target_text(r.state.config)},
-          {"accuracy", r.accuracy},
-          {"accuracy_original", r.accuracy_original},
-          {"predicted_ms", c["after_ms"]["predicted"]},  // null without a time model
-          {"predicted_ms_original", c["before_ms"]["predicted"]},
-          {"measured_ms", c["after_ms"]["measured"]},
-          {"measured_ms_original", c["before_ms"]["measured"]},
-          {"parameters", c["parameters"]},
-          {"parameters_original", c["parameters_before"]},
-          {"flops", c["flops"]},
-          {"flops_original", c["flops_before"]},
-          {"peak_memory_mb", c["peak_memory_mb"]},
-          {"peak_memory_mb_original", c["peak_memory_mb_before"]},
-          {"widths", c["widths"]},
-          {"widths_original", c["widths_before"]},
-          {"seed", r.state.config.seed},
-          {"command", command_line()},
-          {"machine", device::key(r.machine)},
-          {"engine", r.machine.engine},
-          {"threads", r.machine.threads},
-          {"isa", r.machine.isa},
-          {"data", r.state.config.data},
-          {"seconds", r.seconds},
-          {"forced", r.time_model != nullptr && r.time_model->forced()},
-          {"outside_scope", std::move(outside)},
-          {"layers", c["layers"]},
-          {"history", history_to_json(r)},
-          {"candidates", measured_to_json(r)}};
+  json result = {{"method", r.flags.method},
+                 {"name", method_title(r.flags.method)},
+                 {"target", target_text(r.state.config)},
+                 {"accuracy", r.accuracy},
+                 {"accuracy_original", r.accuracy_original},
+                 {"seed", r.state.config.seed},
+                 {"command", command_line()},
+                 {"machine", device::key(r.machine)},
+                 {"engine", r.machine.engine},
+                 {"threads", r.machine.threads},
+                 {"isa", r.machine.isa},
+                 {"data", r.state.config.data},
+                 {"seconds", r.seconds},
+                 {"forced", r.time_model != nullptr && r.time_model->forced()},
+                 {"outside_scope", std::move(outside)},
+                 {"layers", c["layers"]},
+                 {"history", history_to_json(r)},
+                 {"candidates", measured_to_json(r)}};
+  result.update(result_fields(c));
+  return result;
 }
 
 json candidates_to_json(const std::vector<compress::Candidate>& candidates, const nn::UnitGroups& groups) {

@@ -53,7 +53,7 @@ Store::Device device_of(Store& store, int64_t id) {
 }
 
 void list(const DbFlags& flags) {
-  Store store(store_path(flags.profiling));
+  Store store(store_path(flags.profiling.database));
   std::string text;
   nlohmann::json devices = nlohmann::json::array();
   for (const Store::Device& d : store.devices()) {
@@ -63,13 +63,13 @@ void list(const DbFlags& flags) {
     devices.push_back(device_json(store, d));
   }
   if (text.empty())
-    text = fmt::format("{}: empty; `fastdeepiot profile` measures a device\n", store_path(flags.profiling));
+    text = fmt::format("{}: empty; `fastdeepiot profile` measures a device\n", store_path(flags.profiling.database));
   print(flags.profiling.common, text);
   write_result(flags.profiling.common, devices);
 }
 
 void show(const DbFlags& flags) {
-  Store store(store_path(flags.profiling));
+  Store store(store_path(flags.profiling.database));
   const Store::Device d = device_of(store, flags.device);
   std::string text = fmt::format("device {}: {}\n", d.id, device::key(d.identity));
   for (const Store::Run& run : store.runs(d.id)) {
@@ -82,7 +82,7 @@ void show(const DbFlags& flags) {
   const std::vector<Store::Model> models = store.models(d.id);
   nlohmann::json json = device_json(store, d);
   if (!models.empty()) {
-    const auto model = profile::TimeModel::from_json(models.back().model, store_path(flags.profiling));
+    const auto model = profile::TimeModel::from_json(models.back().model, store_path(flags.profiling.database));
     text += fmt::format("  model {}, fitted {}:\n{}", models.back().id, models.back().created, model.rules());
     json["model"] = models.back().model;
   }
@@ -92,7 +92,7 @@ void show(const DbFlags& flags) {
 
 void export_to(const DbFlags& flags) {
   check_writable(flags.file);
-  Store store(store_path(flags.profiling));
+  Store store(store_path(flags.profiling.database));
   if (!flags.file.ends_with(".csv")) {
     core::write_file_atomically(flags.file, store.export_json(flags.device, flags.run).dump(1) + "\n");
     return;
@@ -112,7 +112,7 @@ void export_to(const DbFlags& flags) {
 
 void import_from(const DbFlags& flags) {
   const nlohmann::json json = nn::parse_json(core::read_file(flags.file, uint64_t{1} << 30), flags.file);
-  Store store(store_path(flags.profiling));
+  Store store(store_path(flags.profiling.database));
   const Store::Imported imported = store.import_json(json, flags.file);
   print(flags.profiling.common, fmt::format("{} runs read, {} new readings, {} new models\n", imported.runs,
                                             imported.readings, imported.models));
@@ -122,7 +122,7 @@ void remove(const DbFlags& flags) {
   const int given = (flags.device != 0) + (flags.run != 0) + (flags.model != 0);
   if (given != 1)
     core::fail("db remove: give one of --device-id N, --run N, --model N; `fastdeepiot db list` shows them");
-  Store store(store_path(flags.profiling));
+  Store store(store_path(flags.profiling.database));
   if (flags.device != 0) store.remove(Store::Kind::kDevice, flags.device);
   if (flags.run != 0) store.remove(Store::Kind::kRun, flags.run);
   if (flags.model != 0) store.remove(Store::Kind::kModel, flags.model);

@@ -116,12 +116,7 @@ void expand(const ExpandFlags& flags) {
   print(flags.common, text);
   const auto outside = warn_outside(profile::predict_network(chosen->model, wide.spec));
 
-  for (const char* name : {"parameters", "flops", "peak_memory_mb", "widths"})
-    result[std::string(name) + "_original"] = result[std::string(name) + "_before"];
-  for (const char* name : {"predicted", "measured"}) {
-    result[std::string(name) + "_ms"] = result["after_ms"][name];
-    result[std::string(name) + "_ms_original"] = result["before_ms"][name];
-  }
+  result.update(result_fields(result));
   result["method"] = "expand";
   result["command"] = command_line();
   result["expand"] = flags.expand;

@@ -33,7 +33,7 @@ profile::SampleSet read_samples(const FitFlags& flags, std::optional<profile::St
         for (const profile::Store::Device& device : store->devices())
           if (device.id == run.device) return stored_samples(*store, device, run.id);
     core::fail("--run {}: there is none in {}; `fastdeepiot db list` shows them", flags.run,
-               store_path(flags.profiling));
+               store_path(flags.profiling.database));
   }
   const device::Identity identity = make_runner(flags.profiling)->identity();
   const std::optional<profile::Store::Device> device = store->find_device(identity);
@@ -41,7 +41,7 @@ profile::SampleSet read_samples(const FitFlags& flags, std::optional<profile::St
   if (device) set = stored_samples(*store, *device);
   if (set.samples.empty())
     core::fail("{}: nothing was measured on this device ({}); `fastdeepiot profile` does that", device::key(identity),
-               store_path(flags.profiling));
+               store_path(flags.profiling.database));
   return set;
 }
 
@@ -74,7 +74,7 @@ void fit(const FitFlags& flags) {
   options.weighting = flags.weighting == "paper" ? profile::Weighting::kPaper : profile::Weighting::kRelative;
   if (!flags.out.empty()) check_writable(flags.out);
   std::optional<profile::Store> store;
-  if (flags.samples.empty()) store.emplace(store_path(flags.profiling));
+  if (flags.samples.empty()) store.emplace(store_path(flags.profiling.database));
   const profile::SampleSet set = read_samples(flags, store);
   const auto [model, id] = fit_model(set, options, flags.force, store ? &*store : nullptr);
   if (!flags.out.empty()) core::write_file_atomically(flags.out, model.to_json().dump(2) + "\n");
@@ -83,7 +83,7 @@ void fit(const FitFlags& flags) {
   print(common, fmt::format("{}{}\n\n{}\n{}", device::key(set.device),
                             set.device.emulated ? "  (EMULATED: these times mean nothing)" : "", model.rules(),
                             quality_table(model)));
-  if (id != 0) print(common, fmt::format("\nmodel {} in {}\n", id, store_path(flags.profiling)));
+  if (id != 0) print(common, fmt::format("\nmodel {} in {}\n", id, store_path(flags.profiling.database)));
   nlohmann::json compared;
   if (flags.compare) {
     const profile::Comparison comparison = profile::compare(set, options);

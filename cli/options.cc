@@ -65,6 +65,10 @@ void print(const CommonOptions& common, const std::string& text) {
   std::fflush(stdout);
 }
 
+void check_on_off(const char* option, const std::string& value) {
+  if (value != "on" && value != "off") core::fail("{} {}: wanted on or off", option, value);
+}
+
 void check_writable(const std::string& path) { core::AtomicFile probe(path); }  // dropped uncommitted: leaves nothing
 
 }  // namespace fdi::cli

@@ -28,6 +28,9 @@ void add_common(CLI::App& command, CommonOptions& common, std::function<void()> 
 void write_result(const CommonOptions& common, const nlohmann::json& result);
 void print(const CommonOptions& common, const std::string& text);
 
+// Throws Error for an option's value that is neither "on" nor "off".
+void check_on_off(const char* option, const std::string& value);
+
 // Throws Error where a file of this name could not be created: said before hours of work, not after.
 void check_writable(const std::string& path);
 

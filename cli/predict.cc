@@ -35,7 +35,7 @@ void make_model(const PredictFlags& flags, profile::Runner& runner, const nn::Ne
   asked.specs = {network};
   asked.samples = flags.samples;
   profile_device(asked, runner);
-  profile::Store store(store_path(flags.profiling));
+  profile::Store store(store_path(flags.profiling.database));
   profile::FitOptions options;
   options.seed = flags.profiling.common.seed;
   const profile::SampleSet set = stored_samples(store, store.find_device(runner.identity()).value());
@@ -100,7 +100,7 @@ void predict(const PredictFlags& flags) {
   const profile::NetworkPrediction predicted = profile::predict_network(chosen.model, spec);
   std::optional<Measured> measured;
   if (flags.measure) {
-    profile::Store store(store_path(flags.profiling));
+    profile::Store store(store_path(flags.profiling.database));
     measured = measure(*runner, spec, usual_reference_us(store, runner->identity()));
   }
 

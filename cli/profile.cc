@@ -158,7 +158,7 @@ nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner
 
   const device::Identity identity = runner.identity();
   const profile::SamplingScope scope = read_scope(flags, runner);
-  Store store(store_path(flags.profiling));
+  Store store(store_path(flags.profiling.database));
   nlohmann::json request = {{"scope", profile::scope_to_json(scope)},
                             {"samples", flags.samples},
                             {"seed", common.seed},
@@ -173,7 +173,7 @@ nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner
         fmt::format("{}\n{}, {} passes; run {} in {}\n", device::key(identity),
                     flags.adaptive ? fmt::format("up to {} components, chosen where the model errs", flags.samples)
                                    : counts_of(jobs),
-                    flags.passes, run.id, store_path(flags.profiling)));
+                    flags.passes, run.id, store_path(flags.profiling.database)));
   if (identity.emulated) fmt::print(stderr, "this device is emulated: its times mean nothing\n");
   if (const std::string warning = device::clock_warning(identity); !warning.empty())
     fmt::print(stderr, "{}\n", warning);

@@ -66,8 +66,8 @@ std::unique_ptr<profile::Runner> make_runner(const ProfilingOptions& options) {
   return profile::make_runner(options.device, {options.engine, options.common.isa, options.common.threads});
 }
 
-std::string store_path(const ProfilingOptions& options) {
-  return options.database.empty() ? profile::default_store_path() : options.database;
+std::string store_path(const std::string& database) {
+  return database.empty() ? profile::default_store_path() : database;
 }
 
 nn::NetworkSpec read_network(const std::string& what, double width) {

@@ -26,7 +26,7 @@ struct ProfilingOptions {
 void add_profiling(CLI::App& command, ProfilingOptions& options, std::function<void()> work);
 void add_database(CLI::App& command, ProfilingOptions& options);  // --db alone
 std::unique_ptr<profile::Runner> make_runner(const ProfilingOptions& options);
-std::string store_path(const ProfilingOptions& options);
+std::string store_path(const std::string& database);  // the usual one of an empty name
 
 // A model file, a file that describes a network, or a name of the zoo; `width` scales the zoo's channels.
 nn::NetworkSpec read_network(const std::string& what, double width = 1);

@@ -56,7 +56,7 @@ Section draw(const Experiment& experiment, const ReportFlags& flags, const Works
   Section section{experiment, {}, {}};
   std::vector<Picture> pictures = pictures_of(experiment);
   std::string why;
-  if (const auto model = landscape_model(experiment, flags.time_model, store_path(flags.profiling), why))
+  if (const auto model = landscape_model(experiment, flags.time_model, store_path(flags.profiling.database), why))
     if (auto landscape = landscape_picture(experiment, *model, why))
       pictures.insert(pictures.end() - (pictures.back().name == "history" ? 1 : 0), std::move(*landscape));
   if (!why.empty()) section.notes.push_back(why);

@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "cli/time_model_choice.h"
 #include "core/error.h"
-#include "core/file.h"
 #include "nn/model_file.h"
 #include "nn/unit_groups.h"
 #include "profile/store.h"
@@ -18,10 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kPanels = 4;
-
-profile::TimeModel read_model(const std::string& file) {
-  return profile::TimeModel::from_json(nn::parse_json(core::read_file(file, 64 << 20), file), file);
-}
 
 // RUN/model.safetensors of RUN/result.json; X.safetensors, or X itself, of X.result.json.
 std::string model_file(const Run& run) {
@@ -87,7 +83,7 @@ std::optional<profile::TimeModel> landscape_model(const Experiment& experiment, 
                                                   const std::string& database, std::string& why) {
   const std::string& machine = experiment.runs.front().machine;
   if (!file.empty()) {
-    profile::TimeModel model = read_model(file);
+    profile::TimeModel model = read_time_model(file);
     if (device::key(model.device()) != machine)
       core::fail("--time-model {}: tells the times of {}, but the runs are of {}", file, device::key(model.device()),
                  machine);
@@ -95,7 +91,8 @@ std::optional<profile::TimeModel> landscape_model(const Experiment& experiment, 
   }
   for (const Run& run : experiment.runs)
     if (const fs::path beside = fs::path(run.file).parent_path() / "time_model.json"; fs::exists(beside))
-      if (profile::TimeModel model = read_model(beside.string()); device::key(model.device()) == machine) return model;
+      if (profile::TimeModel model = read_time_model(beside.string()); device::key(model.device()) == machine)
+        return model;
   if (fs::exists(database)) {
     profile::Store store(database);
     for (const profile::Store::Device& device : store.devices())

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "device/measure.h"
 #include "nn/spec.h"
 
 namespace fdi::cli {
@@ -142,12 +143,6 @@ void join_expansions(std::vector<Run>& runs) {
   }
 }
 
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::ranges::nth_element(values, middle);
-  return *middle;
-}
-
 }  // namespace
 
 Run run_from_json(const json& object, const std::string& where) {
@@ -220,7 +215,7 @@ std::vector<Experiment> group_runs(std::vector<Run> runs) {
       times.push_back(run.original.measured_ms);
       if (!experiment.original.predicted_ms) experiment.original.predicted_ms = run.original.predicted_ms;
     }
-    experiment.original.measured_ms = median(std::move(times));
+    experiment.original.measured_ms = device::median(std::move(times));
   }
   return experiments;
 }

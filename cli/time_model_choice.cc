@@ -16,12 +16,6 @@
 namespace fdi::cli {
 namespace {
 
-constexpr uint64_t kMaxModelFile = 64 << 20;
-
-std::string database_of(const TimingOptions& options) {
-  return options.database.empty() ? profile::default_store_path() : options.database;
-}
-
 // "gru, lstm": the network's ops, or those that the model does not know.
 std::string ops_of(const nn::NetworkSpec& network, const profile::TimeModel* but = nullptr) {
   std::vector<nn::Op> ops;
@@ -34,8 +28,7 @@ std::string ops_of(const nn::NetworkSpec& network, const profile::TimeModel* but
 }
 
 profile::TimeModel read_model(const std::string& file, const nn::NetworkSpec& network) {
-  profile::TimeModel model =
-      profile::TimeModel::from_json(nn::parse_json(core::read_file(file, kMaxModelFile), file), file);
+  profile::TimeModel model = read_time_model(file);
   const std::string unknown = ops_of(network, &model);
   if (!unknown.empty())
     core::fail(
@@ -59,6 +52,11 @@ std::optional<profile::TimeModel> newest_model(const std::string& path, const de
 }
 
 }  // namespace
+
+profile::TimeModel read_time_model(const std::string& file) {
+  constexpr uint64_t kMaxModelFile = 64 << 20;
+  return profile::TimeModel::from_json(nn::parse_json(core::read_file(file, kMaxModelFile), file), file);
+}
 
 void add_timing(CLI::App& command, TimingOptions& options) {
   const auto add = [&](const char* name, auto& value, const char* type, const char* help) {
@@ -95,8 +93,9 @@ AsTimed::~AsTimed() {
 
 std::optional<ChosenTimeModel> find_time_model(const TimingOptions& options, const device::Identity& device,
                                                const nn::NetworkSpec& network) {
-  std::optional<profile::TimeModel> found =
-      options.model.empty() ? newest_model(database_of(options), device, network) : read_model(options.model, network);
+  std::optional<profile::TimeModel> found = options.model.empty()
+                                                ? newest_model(store_path(options.database), device, network)
+                                                : read_model(options.model, network);
   if (!found) return std::nullopt;
   ChosenTimeModel chosen{std::move(*found), ""};
   const device::Identity& of = chosen.model.device();
@@ -119,7 +118,7 @@ void fail_no_time_model(const TimingOptions& options, const device::Identity& de
   core::fail(
       "{}: no time model of {} in {}; run `fastdeepiot profile --for {}{}`, then `fastdeepiot fit{}`, or give "
       "--time-model FILE",
-      device::key(device), ops_of(network), database_of(options), name, flags, flags);
+      device::key(device), ops_of(network), store_path(options.database), name, flags, flags);
 }
 
 std::vector<std::string> outside_scope(const profile::NetworkPrediction& prediction) {

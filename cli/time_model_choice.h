@@ -20,6 +20,9 @@ struct TimingOptions {
 // Adds --engine, --time-isa, --time-threads, --time-model, --db and --force.
 void add_timing(CLI::App& command, TimingOptions& options);
 
+// What `fastdeepiot fit --out` wrote. Throws Error for a file that is damaged or something else.
+profile::TimeModel read_time_model(const std::string& file);
+
 // While it lives, the kernels run as `options` say; what trains before and after keeps its own threads and ISA.
 class AsTimed {
  public:

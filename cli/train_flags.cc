@@ -78,7 +78,7 @@ nn::TrainConfig apply_flags(const CLI::App& command, const TrainFlags& f, nn::Tr
   const auto set = [&](const char* flag, const char* key, const auto& value) {
     if (fresh || given(flag)) config.data[key] = value;
   };
-  if (f.augment != "on" && f.augment != "off") core::fail("--augment {}: wanted on or off", f.augment);
+  check_on_off("--augment", f.augment);
   if (!(f.validation >= 0 && f.validation < 1)) core::fail("--validation {}: wanted 0 <= fraction < 1", f.validation);
   if (f.limit < 0) core::fail("--limit {}: wanted 0 (all) or more", f.limit);
   set("--zoo", "zoo", f.zoo);

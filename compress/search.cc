@@ -276,8 +276,7 @@ StageRecord Search::judge(double loss, nn::BatchSource* validation) {
   record.loss = loss;
   record.accuracy = -1;
   if (validation != nullptr) {  // evaluation multiplies by the probabilities
-    nn::Parameters soft(state_.model.spec);
-    std::copy(state_.model.parameters.all().begin(), state_.model.parameters.all().end(), soft.all().begin());
+    nn::Parameters soft = copy_of(state_.model);
     nn::scale_units(state_.groups, softened(p, record.threshold, state_.config.beta), soft);
     record.accuracy = nn::evaluate(state_.model.spec, soft, state_.config.batch, *validation).accuracy();
   }
@@ -291,8 +290,7 @@ std::vector<float> Search::probabilities() {
 
 nn::Model Search::shrunk(const Keep& keep) {
   const std::span<const float> p = state_.compressor.forward(state_.model.parameters);
-  nn::Model soft{state_.model.spec, nn::Parameters(state_.model.spec), state_.model.metadata};
-  std::copy(state_.model.parameters.all().begin(), state_.model.parameters.all().end(), soft.parameters.all().begin());
+  nn::Model soft{state_.model.spec, copy_of(state_.model), state_.model.metadata};
   nn::scale_units(state_.groups, p, soft.parameters);
   return shrink(soft, state_.groups, keep);
 }

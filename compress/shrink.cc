@@ -38,13 +38,13 @@ void for_kept(Float* block, int64_t size, const core::Shape& shape, const Axes& 
   for (const int i : keep[axis]) for_kept(block + i * stride, stride, shape, keep, axis + 1, visit);
 }
 
+}  // namespace
+
 nn::Parameters copy_of(const nn::Model& model) {
   nn::Parameters out(model.spec);
-  std::copy(model.parameters.all().begin(), model.parameters.all().end(), out.all().begin());
+  std::ranges::copy(model.parameters.all(), out.all().begin());
   return out;
 }
-
-}  // namespace
 
 nn::Model shrink(const nn::Model& model, const nn::UnitGroups& groups, const Keep& keep) {
   nn::NetworkSpec spec = nn::with_widths(model.spec, groups, widths_of(keep));

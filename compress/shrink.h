@@ -18,6 +18,8 @@ nn::Model widen(const nn::Model& model, const nn::UnitGroups& groups, std::span<
 // The original with what reads the other units set to 0: what the smaller one must equal.
 nn::Model masked(const nn::Model& model, const nn::UnitGroups& groups, const Keep& keep);
 
+nn::Parameters copy_of(const nn::Model& model);
+
 // Largest difference between the outputs of two networks of one input and output shape, on `examples` random inputs
 // (standard normal, whole sequences); as inference runs them.
 double max_output_difference(const nn::Model& a, const nn::Model& b, int examples, uint64_t seed);
