@@ -65,6 +65,14 @@ void multiply_rows(int64_t rows, int64_t channel, const float* factor, const flo
                            HWY_ATTR { hn::StoreU(hn::Mul(hn::LoadU(d, factor + i), hn::LoadU(d, x + i)), d, y + i); });
   }
 }
+void sum_products_of_rows(int64_t rows, int64_t channel, const float* a, const float* b, float* y) {
+  for_lanes(channel, [=](auto d, int64_t i) HWY_ATTR {
+    auto sum = hn::Zero(d);
+    for (int64_t r = 0; r < rows; ++r)
+      sum = hn::MulAdd(hn::LoadU(d, a + r * channel + i), hn::LoadU(d, b + r * channel + i), sum);
+    hn::StoreU(sum, d, y + i);
+  });
+}
 void scale_range(int64_t n, float factor, const float* x, float* y) {
   for_lanes(
       n, [=](auto d, int64_t i) HWY_ATTR { hn::StoreU(hn::Mul(hn::Set(d, factor), hn::LoadU(d, x + i)), d, y + i); });
@@ -91,6 +99,7 @@ HWY_EXPORT(sigmoid_backward_range);
 HWY_EXPORT(add_range);
 HWY_EXPORT(multiply_range);
 HWY_EXPORT(multiply_rows);
+HWY_EXPORT(sum_products_of_rows);
 HWY_EXPORT(scale_range);
 HWY_EXPORT(axpy_range);
 
@@ -138,6 +147,13 @@ void multiply_channels(int batch, int64_t rows, int channel, const float* factor
   const int64_t size = rows * channel;
   for_each_index(batch, threads, batch * size >= 32768,
                  [&](int64_t b) { multiply_example(rows, channel, factor + b * channel, x + b * size, y + b * size); });
+}
+void sum_products(int batch, int64_t rows, int channel, const float* a, const float* b, float* y,
+                  int threads) noexcept {
+  const auto sum_example = &HWY_DYNAMIC_DISPATCH(sum_products_of_rows);
+  const int64_t size = rows * channel;
+  for_each_index(batch, threads, batch * size >= 32768,
+                 [&](int64_t i) { sum_example(rows, channel, a + i * size, b + i * size, y + i * channel); });
 }
 void scale(int64_t n, float factor, const float* x, float* y, int threads) noexcept {
   const auto range = &HWY_DYNAMIC_DISPATCH(scale_range);

@@ -21,6 +21,8 @@ void multiply(int64_t n, const float* a, const float* b, float* y, int threads) 
 // y (batch, rows, channel) = x * factor (batch, channel): one factor per example and channel
 void multiply_channels(int batch, int64_t rows, int channel, const float* factor, const float* x, float* y,
                        int threads) noexcept;
+// y (batch, channel) = sum over rows of a * b, both (batch, rows, channel)
+void sum_products(int batch, int64_t rows, int channel, const float* a, const float* b, float* y, int threads) noexcept;
 // y = factor * x
 void scale(int64_t n, float factor, const float* x, float* y, int threads) noexcept;
 // y += factor * x

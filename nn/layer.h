@@ -40,10 +40,13 @@ struct Pass {
   // By layer: factors (batch, channels) of what a mask passes on; of a gru or lstm 0 or 1, of the state that its units
   // hand on. Empty, or null for a layer: nothing is masked.
   std::span<const float* const> masks{};
+  // By layer: where backward leaves d loss / d factor of a mask, (batch, channels). Empty, or null: not wanted.
+  std::span<float* const> mask_gradients{};
   const std::function<void(int layer)>* after_layer = nullptr;  // inference and tests: called when a layer has run
   int layer = 0;                   // set by Network: the index of the running layer, its part of the stream's name
   kernels::Workspace workspace{};  // set by Network
   const float* mask() const { return masks.empty() ? nullptr : masks[static_cast<size_t>(layer)]; }
+  float* mask_gradient() const { return mask_gradients.empty() ? nullptr : mask_gradients[static_cast<size_t>(layer)]; }
 };
 
 class Layer {

@@ -14,8 +14,11 @@ class Mask final : public Layer {
   void forward(const Pass& pass, std::span<const Tensor> x, Tensor y) noexcept override {
     apply(pass, x[0].data, y.data);
   }
-  void backward(const Pass& pass, std::span<const Tensor>, Tensor, Tensor dy,
+  void backward(const Pass& pass, std::span<const Tensor> x, Tensor, Tensor dy,
                 std::span<const Tensor> dx) noexcept override {
+    if (pass.mask_gradient() != nullptr)
+      kernels::sum_products(pass.batch, rows_, channel_, x[0].data, dy.data, pass.mask_gradient(),
+                            pass.workspace.threads);
     if (dx[0].data != nullptr) apply(pass, dy.data, dx[0].data);
   }
 

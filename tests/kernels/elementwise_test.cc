@@ -78,6 +78,21 @@ TEST_P(Elementwise, MultipliesEveryChannelByItsOwnFactor) {
   }
 }
 
+TEST_P(Elementwise, SumsProductsOverTheRows) {
+  for (int channel : {1, 3, 16, 17, 64}) {
+    const int batch = 3, rows = 5;
+    const auto a = random_floats(batch * rows * channel, 5), b = random_floats(batch * rows * channel, 6);
+    std::vector<float> y(static_cast<size_t>(batch * channel));
+    sum_products(batch, rows, channel, a.data(), b.data(), y.data(), 2);
+    for (int e = 0; e < batch; ++e)
+      for (int c = 0; c < channel; ++c) {
+        double sum = 0;
+        for (int r = 0; r < rows; ++r) sum += double{a[(e * rows + r) * channel + c]} * b[(e * rows + r) * channel + c];
+        ASSERT_NEAR(y[e * channel + c], sum, rows * kExact);
+      }
+  }
+}
+
 TEST_P(Elementwise, ActivationsAtTheEdgesOfFloat) {
   const float inf = std::numeric_limits<float>::infinity();
   const std::vector<float> x{-inf, -1e30F, -100, -88.5F, -1e-30F, -0.0F, 0, 1e-30F, 1e-4F, 88.5F, 100, 1e30F, inf};
