@@ -19,6 +19,7 @@ struct CompressFlags {
   CommonOptions common;
   TimingOptions timing;
   std::string model, data = "cifar10", method = "deepiot", size, out, augment = "on", verify = "on";
+  std::string gradient;  // empty: the method's
   bool resume = false;
   compress::SearchConfig search = short_recipe();
   int epochs = 10, fine_tune_batch = 128;

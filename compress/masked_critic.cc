@@ -23,9 +23,19 @@ MaskedCritic::MaskedCritic(const nn::NetworkSpec& spec, nn::Parameters& paramete
   insert_masks(nn::fuse_relu(spec));
   network_ = std::make_unique<nn::Network>(masked_, parameters, batch, nn::Mode::kTraining);
   factors_.resize(masked_.layers.size());
+  place_slopes_.resize(masked_.layers.size());
+  recurrent_.resize(static_cast<size_t>(units_));
   for (Place& place : places_) {
+    const auto layer = static_cast<size_t>(place.layer);
     place.factor.resize(place.unit.size() * static_cast<size_t>(batch));
-    factors_[static_cast<size_t>(place.layer)] = place.factor.data();
+    factors_[layer] = place.factor.data();
+    if (masked_.layers[layer].op == nn::Op::kMask) {
+      place.slope.resize(place.factor.size());
+      place_slopes_[layer] = place.slope.data();
+    } else {
+      for (const int unit : place.unit)
+        if (unit != nn::kFixedUnit) recurrent_[static_cast<size_t>(unit)] = true;
+    }
   }
   gradient_.resize(static_cast<size_t>(batch) * static_cast<size_t>(nn::output_shapes(masked_).back().size()));
 }
@@ -83,8 +93,22 @@ nn::LossResult MaskedCritic::forward(std::span<const float> masks, const float* 
   return result;
 }
 
-std::span<const float> MaskedCritic::backward() {
+std::span<const float> MaskedCritic::backward(bool with_mask_slopes) {
+  if (with_mask_slopes) pass_.mask_gradients = place_slopes_;
   network_->backward(pass_, {gradient_.data(), logits_.shape});
+  if (!with_mask_slopes) return network_->gradients();
+  slopes_.assign(static_cast<size_t>(pass_.batch) * static_cast<size_t>(units_), 0);
+  for (const Place& place : places_) {
+    if (place.slope.empty()) continue;
+    const float* from = place.slope.data();
+    for (int b = 0; b < pass_.batch; ++b) {
+      float* to = slopes_.data() + int64_t{b} * units_;
+      for (const int unit : place.unit) {
+        if (unit != nn::kFixedUnit && !recurrent(unit)) to[unit] += *from;
+        ++from;
+      }
+    }
+  }
   return network_->gradients();
 }
 

@@ -40,6 +40,10 @@ struct SearchConfig {
   double average = 0.9;      // of the moving mean and deviation of the losses
   double lambda = 0;         // loss per unit of cost
   bool find_lambda = false;  // by dual ascent, in place of `lambda`
+  // How the loss reaches the compressor. By score functions, from the losses of whole structures, as published: a fresh
+  // batch is run for it. Or by paths: from the slopes of the loss at the units' masks, which the critic's own backward
+  // pass gives, one for each unit and example: far less noise, and half the work.
+  bool by_paths = false;
   // How the cost reaches the compressor: its slope at the expected widths (low variance), or as part of the reward of
   // each structure drawn, one per example.
   bool cost_as_reward = false;
@@ -111,6 +115,12 @@ Keep choose_by_probability(const nn::UnitGroups& groups, std::span<const float> 
 std::vector<double> score_gradient(std::span<const float> masks, std::span<const float> q,
                                    std::span<const double> advantage);
 
+// By unit: d mean loss / d q from `slopes`, d mean loss / d mask (examples, units), of masks drawn from q. What a unit
+// adds is the integral of the slope from its mask 0 to 1; by the trapezoid rule half of the slope at each end, and each
+// end is seen as often as it is drawn (Liu et al. 2023, Bridging Discrete and Backpropagation, equation 6).
+std::vector<double> path_gradient(std::span<const float> masks, std::span<const float> q,
+                                  std::span<const float> slopes);
+
 class Search {
  public:
   Search(SearchState& state, const Costs& costs, const SearchOptions& options = {});
@@ -133,7 +143,13 @@ class Search {
   std::string live_line(double loss, double steps_per_s) const;
   double threshold() const { return threshold_of(state_.iteration / state_.config.stage_steps); }
   void iterate(Stream& batches, double& loss_sum);
+  double train_critic(const nn::Batch& batch);
+  double critic_loss(const nn::Batch& batch, std::span<const float> masks);
+  void step_critic(std::span<const float> gradient);
   void train_compressor(const nn::Batch& batch);
+  double train_both(const nn::Batch& batch);
+  std::vector<double> rewards_of(std::span<const float> masks) const;
+  void step_compressor(std::span<const float> p, std::span<const float> q, std::vector<double> dq);
   std::vector<double> advantages(std::vector<double> rewards);
   std::vector<double> cost_gradient(std::span<const float> q) const;
   StageRecord judge(double loss, nn::BatchSource* validation);

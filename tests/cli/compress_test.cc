@@ -289,6 +289,9 @@ TEST_F(Compress, RefusesWhatCannotBe) {
           "--method magic: wanted one of deepiot, deepiot+flops, fastdeepiot, uniform, knapsack");
   refused({"--lambda", "1"}, "deepiot has no cost to weigh");
   refused({"--method", "deepiot", "--cost-as-reward"}, "deepiot has no cost");
+  refused({"--gradient", "slope"}, "wanted score or path");
+  refused({"--method", "fastdeepiot", "--cost-as-reward", "--gradient", "path"},
+          "needs the rewards of --gradient score");
   refused({"--verify", "maybe"}, "--verify maybe: wanted on or off");
   refused({"--max-ms", "-1"}, "max_ms is -1; wanted 0 (none) or more");
   refused({"--max-ms", "1"}, "run `fastdeepiot profile --for run/model.safetensors`");

@@ -172,11 +172,12 @@ TEST(Search, ResumesToTheSameNumbers) {
     return costs;
   };
   SearchConfig config = quick();
-  enum class Way { kSlope, kReward, kFound };
-  for (const Way way : {Way::kSlope, Way::kReward, Way::kFound}) {
+  enum class Way { kSlope, kReward, kFound, kPaths };
+  for (const Way way : {Way::kSlope, Way::kReward, Way::kFound, Way::kPaths}) {
     config.lambda = way == Way::kFound ? 0 : 0.01;
     config.find_lambda = way == Way::kFound;
     config.cost_as_reward = way == Way::kReward;
+    config.by_paths = way == Way::kPaths;
     SearchState straight(untrained(spec), config);
     {
       auto train = source();
@@ -189,7 +190,7 @@ TEST(Search, ResumesToTheSameNumbers) {
     // Killed in its third stage.
     SearchState first(untrained(spec), config);
     {
-      Killed train(23);
+      Killed train(way == Way::kPaths ? 12 : 23);
       const Costs costs = costs_of(first);
       Search search(first, costs, {.checkpoint = folder.path("c"), .progress = nullptr});
       EXPECT_THROW(search.run(train, nullptr), core::Error);
@@ -286,9 +287,13 @@ class OneHot : public nn::BatchSource {
   std::vector<int> labels_;
 };
 
+class SearchWay : public testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(Gradient, SearchWay, testing::Bool(),
+                         [](const auto& way) { return way.param ? "ByPaths" : "ByScores"; });
+
 // Half of the hidden units are useless: their weights in and out are zero and stay small, while each of the others
 // carries one of the classes. A compressor that learns drops mostly the former.
-TEST(Search, DropsUselessUnits) {
+TEST_P(SearchWay, DropsUselessUnits) {
   constexpr int kUseful = 8, kUnits = 16;
   const nn::NetworkSpec spec{"half",
                              {1, 1, 8},
@@ -306,6 +311,7 @@ TEST(Search, DropsUselessUnits) {
   config.stage_steps = 60;
   config.threshold_step = 0.1;
   config.threshold_end = 0.8;
+  config.by_paths = GetParam();
   config.lambda = 0.004;  // without a cost nothing speaks against a useless unit
   SearchState state({spec, std::move(parameters), {}}, config);
   const Costs cost{.objective = {"units", "units", [](std::span<const int> widths) { return 10.0 * widths[0]; }}};
