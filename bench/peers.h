@@ -18,8 +18,7 @@ std::string openblas_version();  // "OpenBLAS 0.3.21 (Haswell kernels)" or "no O
 std::string onednn_version();
 
 // The libraries read some settings from the environment as they are loaded. If this process lacks the best ones, sets
-// them and starts the program anew; settings that the user gave are left alone. Does nothing outside the program
-// `fastdeepiot` (a test that links this).
+// them and starts the program anew (core/restart.h).
 //   OPENBLAS_CORETYPE=Haswell on AMD processors with AVX-512: OpenBLAS 0.3.21 takes its Cooper Lake kernels there, and
 //   was measured 4% slower with them on large and up to 45% on small products than with the AVX2 ones (Zen 4).
 //   OMP_PROC_BIND=true for several threads: one thread per core, ours and the peers'.

@@ -17,6 +17,8 @@
 #include "compress/shrink.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/restart.h"
+#include "core/threads.h"
 #include "nn/checkpoint.h"
 #include "nn/evaluate.h"
 #include "nn/trainer.h"
@@ -99,6 +101,7 @@ nn::Model fine_tune(nn::Model small, const CompressFlags& flags, const compress:
 }
 
 void compress_model(const CompressFlags& flags) {
+  if (core::threads() > 1) core::restart_with({core::kShortSpins});
   const double begin = core::monotonic_seconds();
   const RunFolder run(flags.out, flags.resume, kSearchFile);
   const nn::Model original = nn::load_model(flags.model);

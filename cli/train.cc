@@ -13,6 +13,7 @@
 #include "cli/run_folder.h"
 #include "cli/train_flags.h"
 #include "core/error.h"
+#include "core/restart.h"
 #include "core/threads.h"
 #include "kernels/isa.h"
 #include "nn/checkpoint.h"
@@ -81,6 +82,7 @@ nlohmann::json to_json(const nn::TrainState& state, const nn::Evaluation& e) {
 }
 
 void train(const CLI::App& command, const TrainFlags& flags) {
+  if (core::threads() > 1) core::restart_with({core::kShortSpins});
   const RunFolder run(flags.out, flags.resume);
   TrainingImages images;
   nn::TrainState state = prepare(command, flags, run, images);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -140,6 +142,28 @@ TEST_F(Train, ResumingWithOtherArithmeticIsSaid) {
   if (r.status == 2 && r.err.find("OpenBLAS") != std::string::npos) GTEST_SKIP() << "built without OpenBLAS";
   EXPECT_EQ(r.status, 0) << r.err;
   EXPECT_THAT(r.err, HasSubstr("warning: the run began with --gemm native, this is --gemm openblas"));
+}
+
+// Several threads: the program starts itself anew with short spins at barriers; the user's own setting stays.
+TEST_F(Train, SpinsShortlyUnlessAskedOtherwise) {
+  ASSERT_EQ(::unsetenv("FASTDEEPIOT_RESTARTED"), 0);
+  for (const bool own : {false, true}) {
+    if (own)
+      ::setenv("GOMP_SPINCOUNT", "7", 1);
+    else
+      ::unsetenv("GOMP_SPINCOUNT");
+    std::ofstream(path("stderr")).close();  // not that of the run before
+    const pid_t child = start(tiny(own ? "own" : "short", {"--epochs", "10000"}));
+    while (core::read_file(path("stderr")).find("epoch 1/") == std::string::npos &&
+           ::waitpid(child, nullptr, WNOHANG) == 0)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    std::ifstream in("/proc/" + std::to_string(child) + "/environ");
+    const std::string environment(std::istreambuf_iterator<char>(in), {});
+    EXPECT_THAT(environment, HasSubstr(own ? "GOMP_SPINCOUNT=7" : "GOMP_SPINCOUNT=1000"));
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+  }
+  ::unsetenv("GOMP_SPINCOUNT");
 }
 
 TEST_F(Train, KilledAtAnyMomentItResumesToTheSameModel) {
