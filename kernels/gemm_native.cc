@@ -12,11 +12,13 @@
 // clang-format off
 #include "kernels/gemm_tile-inl.h"
 #include "kernels/gemm_pack-inl.h"
+#include "kernels/gemm_row-inl.h"
 // clang-format on
 #include <omp.h>
 
 #include "core/cpu.h"
 #include "kernels/gemm_native.h"
+#include "kernels/parallel.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fdi::kernels {
@@ -285,6 +287,12 @@ size_t WorkspaceBytes(const Gemm& g, int threads) {
 }
 
 void Run(const Gemm& g, const Workspace& ws) {
+  if (IsRow(g)) {
+    const bool parallel = 2 * g.n * g.k >= kForkFlops;
+    const int64_t panels = Panels(g.n), shares = parallel ? std::min<int64_t>(ws.threads, panels) : 1;
+    return for_each_index(shares, ws.threads, parallel,
+                          [&](int64_t i) { MultiplyRow(g, panels * i / shares, panels * (i + 1) / shares); });
+  }
   const Plan plan = MakePlan(g, ws.threads);
   DCHECK(PlanBytes(plan) <= ws.bytes);
   if (plan.threads == 1) return Multiply(g, plan, ws).Run(0);

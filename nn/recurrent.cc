@@ -1,21 +1,17 @@
-// See recurrent.h. One gemm for the input's part of all steps; per step a gemv for a batch of one or two (at the
-// speed of the second-level cache), a gemm on weights packed once per pass for larger ones. A little past 300 lines
-// because all descriptions of the products stand together at the end.
+// See recurrent.h. One gemm for the input's part of all steps, one gemm per step on weights packed once per network or,
+// in training, per pass. A little past 300 lines because all descriptions of the products stand together at the end.
 #include "nn/recurrent.h"
 
 #include <algorithm>
 
 #include "core/error.h"
 #include "kernels/column_sums.h"
-#include "kernels/gemv.h"
 
 namespace fdi::nn {
 namespace {
 
 using kernels::Gemm;
 using kernels::Rows;
-
-constexpr int kGemvBatch = 2;  // up to so many examples are multiplied one by one
 
 constexpr int64_t round_up(int64_t floats) { return (floats + 15) / 16 * 16; }  // whole cache lines
 
@@ -61,7 +57,6 @@ Recurrent::Recurrent(const LayerSpec& layer, const Shape& in, const Kind& kind)
 void Recurrent::bind(std::span<const Tensor> values, std::span<const Tensor> grads) {
   input_weight_ = values[0].data;
   hidden_weight_ = values[1].data;
-  hidden_ld_ = columns_;
   bias_ = values[2].data;
   if (kind_.second_bias) bias_hidden_ = values[3].data;
   if (grads.empty()) return;
@@ -71,10 +66,11 @@ void Recurrent::bind(std::span<const Tensor> values, std::span<const Tensor> gra
   if (kind_.second_bias) dbias_hidden_ = grads[3].data;
 }
 
-// Packed: panels of input_weight, rows of hidden_weight that start at cache lines, bias, bias_hidden.
+// Packed: panels of input_weight, of each part of hidden_weight, bias, bias_hidden.
 int64_t Recurrent::packed_floats() const {
-  const int64_t line = round_up(columns_);
-  return round_up(kernels::packed_b_floats(in_, columns_)) + (units_ + 1 + (kind_.second_bias ? 1 : 0)) * line;
+  int64_t floats = round_up(kernels::packed_b_floats(in_, columns_)) + round_up(columns_);
+  for (int i = 0; i < parts(); ++i) floats += round_up(kernels::packed_b_floats(units_, part(i).columns));
+  return floats + (kind_.second_bias ? round_up(columns_) : 0);
 }
 
 void Recurrent::pack(std::span<const Tensor> values, float* packed) {
@@ -82,11 +78,12 @@ void Recurrent::pack(std::span<const Tensor> values, float* packed) {
   float* input = cut.take(kernels::packed_b_floats(in_, columns_));
   kernels::pack_b(in_, columns_, {.data = values[0].data, .ld = columns_}, input);
   packed_input_ = input;
-  hidden_ld_ = round_up(columns_);
-  float* hidden = cut.take(units_ * hidden_ld_);
-  for (int row = 0; row < units_; ++row)
-    std::copy_n(values[1].data + int64_t{row} * columns_, columns_, hidden + row * hidden_ld_);
-  hidden_weight_ = hidden;
+  for (int i = 0; i < parts(); ++i) {
+    const Part p = part(i);
+    float* hidden = cut.take(kernels::packed_b_floats(units_, p.columns));
+    kernels::pack_b(units_, p.columns, {.data = values[1].data + p.first, .ld = columns_}, hidden);
+    packed_hidden_[i] = hidden;
+  }
   bias_ = std::copy_n(values[2].data, columns_, cut.take(columns_)) - columns_;
   if (kind_.second_bias) bias_hidden_ = std::copy_n(values[3].data, columns_, cut.take(columns_)) - columns_;
 }
@@ -116,7 +113,7 @@ Recurrent::Run Recurrent::cut(float* base, int batch, bool training, bool backwa
       if (kind_.cell) run.c = cutter.take(narrow);
     }
   }
-  if (backward || batch > kGemvBatch)
+  if (training || backward)
     for (int i = 0; i < parts(); ++i)
       run.panels[i] = cutter.take(backward ? kernels::packed_b_floats(part(i).columns, units_)
                                            : kernels::packed_b_floats(units_, part(i).columns));
@@ -150,7 +147,11 @@ size_t Recurrent::workspace_bytes(int batch, int threads, bool training) const {
     if (backward) consider(input_weight_call(rows, nullptr, nullptr));
     if (backward) consider(input_gradient_call(rows, nullptr, nullptr));
     for (int i = 0; i < parts(); ++i) {
-      if (!backward) consider(product_call(run, i, {}, {}));
+      if (!backward) {
+        Gemm hidden = product_call(run, i, {}, {});
+        hidden.packed_b = &packed;
+        consider(hidden);
+      }
       if (backward) consider(product_gradient_call(run, i, {}, {}, true));
       if (backward) consider(hidden_weight_call(rows, i, {}, {}));
     }
@@ -191,8 +192,7 @@ void Recurrent::forward(const Pass& pass, std::span<const Tensor> x, Tensor y) n
   kernels::gemm(input_call(int64_t{run.batch} * time_, x[0].data, run.gx), run.gemm);
   for (int i = 0; i < parts(); ++i)
     if (run.panels[i] != nullptr)
-      kernels::pack_b(units_, part(i).columns, {.data = hidden_weight_ + part(i).first, .ld = hidden_ld_},
-                      run.panels[i]);
+      kernels::pack_b(units_, part(i).columns, {.data = hidden_weight_ + part(i).first, .ld = columns_}, run.panels[i]);
   const kernels::RnnStep first = step_at(pass, run, 0, y.data);
   for (int b = 0; b < run.batch; ++b) {
     std::fill_n(first.h_prev[b], units_, 0.0F);
@@ -218,7 +218,7 @@ void Recurrent::backward(const Pass& pass, std::span<const Tensor> x, Tensor y, 
   const int64_t rows = int64_t{run.batch} * time_, u = units_, line = time_ * u, wide = int64_t{time_} * columns_;
   for (int i = 0; i < parts(); ++i)
     kernels::pack_b(part(i).columns, units_,
-                    {.data = hidden_weight_ + part(i).first, .ld = hidden_ld_, .transposed = true}, run.panels[i]);
+                    {.data = hidden_weight_ + part(i).first, .ld = columns_, .transposed = true}, run.panels[i]);
   std::fill_n(run.dh, run.batch * u, 0.0F);
   if (kind_.cell) std::fill_n(run.dc, run.batch * u, 0.0F);
   for (int t = time_ - 1; t >= 0; --t) {
@@ -245,12 +245,7 @@ void Recurrent::backward(const Pass& pass, std::span<const Tensor> x, Tensor y, 
 }
 
 void Recurrent::product(const Run& run, int index, Rows from, const kernels::RnnStep& step) noexcept {
-  const Part p = part(index);
-  const Rows to{step.gh.data + p.first, step.gh.ld};
-  if (run.panels[index] != nullptr) return kernels::gemm(product_call(run, index, from, to), run.gemm);
-  const float* bias = bias_hidden_ == nullptr ? nullptr : bias_hidden_ + p.first;
-  for (int b = 0; b < run.batch; ++b)
-    kernels::gemv(units_, p.columns, from[b], hidden_weight_ + p.first, hidden_ld_, bias, to[b]);
+  kernels::gemm(product_call(run, index, from, {step.gh.data + part(index).first, step.gh.ld}), run.gemm);
 }
 
 void Recurrent::product_backward(const Run& run, int index, Rows grad, Rows to, bool accumulate) noexcept {
@@ -294,8 +289,8 @@ Gemm Recurrent::product_call(const Run& run, int index, Rows from, Rows to) cons
           .n = p.columns,
           .k = units_,
           .a = {.data = from.data, .ld = from.ld},
-          .b = {.data = hidden_weight_ + p.first, .ld = hidden_ld_},
-          .packed_b = run.panels[index],
+          .b = {.data = hidden_weight_ + p.first, .ld = columns_},
+          .packed_b = run.panels[index] != nullptr ? run.panels[index] : packed_hidden_[index],
           .c = to.data,
           .ldc = to.ld,
           .bias = bias_hidden_ == nullptr ? nullptr : bias_hidden_ + p.first};
@@ -306,7 +301,7 @@ Gemm Recurrent::product_gradient_call(const Run& run, int index, Rows grad, Rows
           .n = units_,
           .k = p.columns,
           .a = {.data = grad.data, .ld = grad.ld},
-          .b = {.data = hidden_weight_ + p.first, .ld = hidden_ld_, .transposed = true},
+          .b = {.data = hidden_weight_ + p.first, .ld = columns_, .transposed = true},
           .packed_b = run.panels[index],
           .c = to.data,
           .ldc = to.ld,

@@ -52,7 +52,7 @@ class Recurrent : public Layer {
     float *dgx = nullptr, *dgh = nullptr;  // backward: (batch, time, gates * units); one array without second bias
     float *dh = nullptr, *dc = nullptr;    // (batch, units)
     float* dq = nullptr;                   // (batch, units)
-    std::array<float*, 2> panels{};        // hidden_weight packed for gemm, by part; null: gemv
+    std::array<float*, 2> panels{};        // hidden_weight packed for this pass, by part; null: once, for all
     kernels::Workspace gemm;               // what is left
   };
 
@@ -95,7 +95,7 @@ class Recurrent : public Layer {
 
   const float *input_weight_ = nullptr, *packed_input_ = nullptr, *bias_ = nullptr;
   const float *hidden_weight_ = nullptr, *bias_hidden_ = nullptr;
-  int64_t hidden_ld_ = 0;
+  std::array<const float*, 2> packed_hidden_{};  // by part
   float *dinput_weight_ = nullptr, *dhidden_weight_ = nullptr, *dbias_ = nullptr, *dbias_hidden_ = nullptr;
   float* state_ = nullptr;
 };

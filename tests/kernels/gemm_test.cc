@@ -109,6 +109,8 @@ TEST_P(GemmOnIsa, BlocksOfKAndColumnsMeet) {
   }
   check(1, 129, 1031, {.bias = true});
   check(1, 129, 1031, {.packed = true, .relu = true});
+  for (const int64_t n : {1, 15, 16, 17, 32, 47, 64})
+    for (const int64_t k : {1, 3, 4, 6, 37}) check(1, n, k, {.packed = true, .accumulate = n % 2 == 1, .bias = k > 3});
 }
 
 TEST_P(GemmOnIsa, RowsOneSetApartArePackedCorrectly) {
@@ -130,7 +132,8 @@ TEST_P(GemmOnIsa, RowsOneSetApartArePackedCorrectly) {
 }
 
 TEST_P(GemmOnIsa, ThreadsGiveTheSameNumbers) {
-  for (const auto& [m, n, k] : {std::array<int64_t, 3>{150, 70, 300}, {9, 800, 200}, {400, 10, 100}, {100, 300, 500}}) {
+  for (const auto& [m, n, k] :
+       {std::array<int64_t, 3>{150, 70, 300}, {9, 800, 200}, {400, 10, 100}, {100, 300, 500}, {1, 801, 700}}) {
     check(m, n, k, {.bias = true}, 4);
     const std::vector<float> a = random_floats(m * k, 1), b = random_floats(k * n, 2);
     Gemm g;
@@ -138,6 +141,9 @@ TEST_P(GemmOnIsa, ThreadsGiveTheSameNumbers) {
     g.a = {a.data(), k};
     g.b = {b.data(), n};
     g.ldc = n;
+    std::vector<float> packed(packed_b_floats(k, n));
+    pack_b(k, n, g.b, packed.data());
+    if (m == 1) g.packed_b = packed.data();  // the path of one row
     std::vector<float> one(m * n);
     for (int threads : {1, 2, 3, 5}) {
       std::vector<float> c(m * n);

@@ -79,7 +79,7 @@ TEST(RecurrentLayers, AMaskedExampleIsItsShortSelf) {
   }
 }
 
-// A batch of one or two goes through gemv on repacked rows, a larger one through gemm: all must agree.
+// A batch of one has a path of its own through gemm, and weights are packed once or per pass: all must agree.
 TEST(RecurrentLayers, AllPathsAgree) {
   const int time = 5, in = 9, most = 7;
   for (const Kind& kind : kKinds)

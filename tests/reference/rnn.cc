@@ -59,14 +59,4 @@ std::vector<double> lstm(const RnnWeights& w, int time, const std::vector<float>
   return y;
 }
 
-std::vector<double> gemv(int k, int n, const std::vector<float>& x, const std::vector<float>& w, int ldw,
-                         const std::vector<float>& bias) {
-  std::vector<double> y(n);
-  for (int j = 0; j < n; ++j) {
-    y[j] = bias.empty() ? 0.0 : bias[j];
-    for (int i = 0; i < k; ++i) y[j] += static_cast<double>(x[i]) * w[i * ldw + j];
-  }
-  return y;
-}
-
 }  // namespace fdi::reference

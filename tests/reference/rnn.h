@@ -12,8 +12,5 @@ struct RnnWeights {  // row-major; columns r, z, n or i, f, g, o
 // x (time, in) -> y (time, units)
 std::vector<double> gru(const RnnWeights& w, int time, const std::vector<float>& x, bool reset_after);
 std::vector<double> lstm(const RnnWeights& w, int time, const std::vector<float>& x);
-// y (n) = x (k) w (k, n) + bias
-std::vector<double> gemv(int k, int n, const std::vector<float>& x, const std::vector<float>& w, int ldw,
-                         const std::vector<float>& bias);
 
 }  // namespace fdi::reference
