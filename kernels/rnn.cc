@@ -18,24 +18,63 @@ HWY_BEFORE_NAMESPACE();
 namespace fdi::kernels {
 namespace HWY_NAMESPACE {
 
+// Some units of a row, one vector: whole or, where the target has masks, the rest of the row.
+template <class D>
+struct Whole {
+  D d;
+  int64_t i;
+  HWY_INLINE auto load(const float* row) const { return hn::LoadU(d, row + i); }
+  template <class V>
+  HWY_INLINE void store(V v, float* row) const {
+    hn::StoreU(v, d, row + i);
+  }
+};
+template <class D>
+struct Rest {
+  D d;
+  int64_t i;
+  size_t count;
+  HWY_INLINE auto load(const float* row) const { return hn::MaskedLoad(hn::FirstN(d, count), d, row + i); }
+  template <class V>
+  HWY_INLINE void store(V v, float* row) const {
+    hn::BlendedStore(v, hn::FirstN(d, count), d, row + i);
+  }
+};
+
+// f(at) for all units. The rest in halved vectors (for_lanes) would pass through the long chains of exp and tanh up to
+// four times, which shows in layers of few units; but without masks a store might touch what lies behind the row.
+template <class F>
+HWY_INLINE void for_units(int64_t n, const F& f) {
+#if HWY_TARGET == HWY_AVX3
+  const hn::ScalableTag<float> d;
+  const auto step = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + step <= n; i += step) f(Whole<decltype(d)>{d, i});
+  if (i < n) f(Rest<decltype(d)>{d, i, static_cast<size_t>(n - i)});
+#else
+  for_lanes(n, [&](auto d, int64_t i) HWY_ATTR { f(Whole<decltype(d)>{d, i}); });
+#endif
+}
+
 // Each function: one example, one step.
 
 void gru_after_row(const RnnStep& s, int64_t b) {
   const int64_t u = s.units;
   const float *gx = s.gx[b], *gh = s.gh[b], *h = s.h_prev[b];
   float *gates = s.gates[b], *next = s.h_next[b], *y = s.y[b];
-  for_lanes(u, [=](auto d, int64_t i) HWY_ATTR {
-    const auto r = sigmoid(d, hn::Add(hn::LoadU(d, gx + i), hn::LoadU(d, gh + i)));
-    const auto z = sigmoid(d, hn::Add(hn::LoadU(d, gx + u + i), hn::LoadU(d, gh + u + i)));
-    const auto q = hn::LoadU(d, gh + 2 * u + i);
-    const auto n = tanh(d, hn::MulAdd(r, q, hn::LoadU(d, gx + 2 * u + i)));
-    const auto out = hn::MulAdd(z, hn::Sub(hn::LoadU(d, h + i), n), n);
-    hn::StoreU(r, d, gates + i);
-    hn::StoreU(z, d, gates + u + i);
-    hn::StoreU(n, d, gates + 2 * u + i);
-    hn::StoreU(q, d, gates + 3 * u + i);
-    hn::StoreU(out, d, next + i);
-    hn::StoreU(out, d, y + i);
+  for_units(u, [=](auto at) HWY_ATTR {
+    const auto d = at.d;
+    const auto r = sigmoid(d, hn::Add(at.load(gx), at.load(gh)));
+    const auto z = sigmoid(d, hn::Add(at.load(gx + u), at.load(gh + u)));
+    const auto q = at.load(gh + 2 * u);
+    const auto n = tanh(d, hn::MulAdd(r, q, at.load(gx + 2 * u)));
+    const auto out = hn::MulAdd(z, hn::Sub(at.load(h), n), n);
+    at.store(r, gates);
+    at.store(z, gates + u);
+    at.store(n, gates + 2 * u);
+    at.store(q, gates + 3 * u);
+    at.store(out, next);
+    at.store(out, y);
   });
 }
 
@@ -43,12 +82,13 @@ void gru_reset_row(const RnnStep& s, int64_t b) {
   const int64_t u = s.units;
   const float *gx = s.gx[b], *gh = s.gh[b], *h = s.h_prev[b];
   float* gates = s.gates[b];
-  for_lanes(u, [=](auto d, int64_t i) HWY_ATTR {
-    const auto r = sigmoid(d, hn::Add(hn::LoadU(d, gx + i), hn::LoadU(d, gh + i)));
-    const auto z = sigmoid(d, hn::Add(hn::LoadU(d, gx + u + i), hn::LoadU(d, gh + u + i)));
-    hn::StoreU(r, d, gates + i);
-    hn::StoreU(z, d, gates + u + i);
-    hn::StoreU(hn::Mul(r, hn::LoadU(d, h + i)), d, gates + 3 * u + i);
+  for_units(u, [=](auto at) HWY_ATTR {
+    const auto d = at.d;
+    const auto r = sigmoid(d, hn::Add(at.load(gx), at.load(gh)));
+    const auto z = sigmoid(d, hn::Add(at.load(gx + u), at.load(gh + u)));
+    at.store(r, gates);
+    at.store(z, gates + u);
+    at.store(hn::Mul(r, at.load(h)), gates + 3 * u);
   });
 }
 
@@ -56,12 +96,13 @@ void gru_update_row(const RnnStep& s, int64_t b) {
   const int64_t u = s.units;
   const float *gx = s.gx[b] + 2 * u, *gh = s.gh[b] + 2 * u, *h = s.h_prev[b];
   float *gates = s.gates[b], *next = s.h_next[b], *y = s.y[b];
-  for_lanes(u, [=](auto d, int64_t i) HWY_ATTR {
-    const auto n = tanh(d, hn::Add(hn::LoadU(d, gx + i), hn::LoadU(d, gh + i)));
-    const auto out = hn::MulAdd(hn::LoadU(d, gates + u + i), hn::Sub(hn::LoadU(d, h + i), n), n);
-    hn::StoreU(n, d, gates + 2 * u + i);
-    hn::StoreU(out, d, next + i);
-    hn::StoreU(out, d, y + i);
+  for_units(u, [=](auto at) HWY_ATTR {
+    const auto d = at.d;
+    const auto n = tanh(d, hn::Add(at.load(gx), at.load(gh)));
+    const auto out = hn::MulAdd(at.load(gates + u), hn::Sub(at.load(h), n), n);
+    at.store(n, gates + 2 * u);
+    at.store(out, next);
+    at.store(out, y);
   });
 }
 
@@ -69,20 +110,21 @@ void lstm_row(const RnnStep& s, int64_t b) {
   const int64_t u = s.units;
   const float *gx = s.gx[b], *gh = s.gh[b], *c = s.c_prev[b];
   float *gates = s.gates[b], *next = s.h_next[b], *y = s.y[b], *c_next = s.c_next[b];
-  for_lanes(u, [=](auto d, int64_t j) HWY_ATTR {
-    const auto i = sigmoid(d, hn::Add(hn::LoadU(d, gx + j), hn::LoadU(d, gh + j)));
-    const auto f = sigmoid(d, hn::Add(hn::LoadU(d, gx + u + j), hn::LoadU(d, gh + u + j)));
-    const auto g = tanh(d, hn::Add(hn::LoadU(d, gx + 2 * u + j), hn::LoadU(d, gh + 2 * u + j)));
-    const auto o = sigmoid(d, hn::Add(hn::LoadU(d, gx + 3 * u + j), hn::LoadU(d, gh + 3 * u + j)));
-    const auto cell = hn::MulAdd(f, hn::LoadU(d, c + j), hn::Mul(i, g));
+  for_units(u, [=](auto at) HWY_ATTR {
+    const auto d = at.d;
+    const auto i = sigmoid(d, hn::Add(at.load(gx), at.load(gh)));
+    const auto f = sigmoid(d, hn::Add(at.load(gx + u), at.load(gh + u)));
+    const auto g = tanh(d, hn::Add(at.load(gx + 2 * u), at.load(gh + 2 * u)));
+    const auto o = sigmoid(d, hn::Add(at.load(gx + 3 * u), at.load(gh + 3 * u)));
+    const auto cell = hn::MulAdd(f, at.load(c), hn::Mul(i, g));
     const auto out = hn::Mul(o, tanh(d, cell));
-    hn::StoreU(i, d, gates + j);
-    hn::StoreU(f, d, gates + u + j);
-    hn::StoreU(g, d, gates + 2 * u + j);
-    hn::StoreU(o, d, gates + 3 * u + j);
-    hn::StoreU(cell, d, c_next + j);
-    hn::StoreU(out, d, next + j);
-    hn::StoreU(out, d, y + j);
+    at.store(i, gates);
+    at.store(f, gates + u);
+    at.store(g, gates + 2 * u);
+    at.store(o, gates + 3 * u);
+    at.store(cell, c_next);
+    at.store(out, next);
+    at.store(out, y);
   });
 }
 
@@ -100,20 +142,21 @@ void gru_after_backward_row(const RnnStep& s, const RnnStepGradient& grad, int64
   const int64_t u = s.units;
   const float *gates = s.gates[b], *h = s.h_prev[b], *dy = grad.dy[b];
   float *dh = grad.dh[b], *dgx = grad.dgx[b], *dgh = grad.dgh[b];
-  for_lanes(u, [=](auto d, int64_t i) HWY_ATTR {
-    const auto r = hn::LoadU(d, gates + i), z = hn::LoadU(d, gates + u + i), n = hn::LoadU(d, gates + 2 * u + i);
-    const auto q = hn::LoadU(d, gates + 3 * u + i);
-    const auto g = hn::Add(hn::LoadU(d, dh + i), hn::LoadU(d, dy + i));
+  for_units(u, [=](auto at) HWY_ATTR {
+    const auto d = at.d;
+    const auto r = at.load(gates), z = at.load(gates + u), n = at.load(gates + 2 * u);
+    const auto q = at.load(gates + 3 * u);
+    const auto g = hn::Add(at.load(dh), at.load(dy));
     const auto dn = through_tanh(d, n, hn::NegMulAdd(g, z, g));
-    const auto dz = through_sigmoid(d, z, hn::Mul(g, hn::Sub(hn::LoadU(d, h + i), n)));
+    const auto dz = through_sigmoid(d, z, hn::Mul(g, hn::Sub(at.load(h), n)));
     const auto dr = through_sigmoid(d, r, hn::Mul(dn, q));
-    hn::StoreU(dr, d, dgx + i);
-    hn::StoreU(dz, d, dgx + u + i);
-    hn::StoreU(dn, d, dgx + 2 * u + i);
-    hn::StoreU(dr, d, dgh + i);
-    hn::StoreU(dz, d, dgh + u + i);
-    hn::StoreU(hn::Mul(dn, r), d, dgh + 2 * u + i);
-    hn::StoreU(hn::Mul(g, z), d, dh + i);
+    at.store(dr, dgx);
+    at.store(dz, dgx + u);
+    at.store(dn, dgx + 2 * u);
+    at.store(dr, dgh);
+    at.store(dz, dgh + u);
+    at.store(hn::Mul(dn, r), dgh + 2 * u);
+    at.store(hn::Mul(g, z), dh);
   });
 }
 
@@ -121,12 +164,13 @@ void gru_update_backward_row(const RnnStep& s, const RnnStepGradient& grad, int6
   const int64_t u = s.units;
   const float *gates = s.gates[b], *h = s.h_prev[b], *dy = grad.dy[b];
   float *dh = grad.dh[b], *dgx = grad.dgx[b];
-  for_lanes(u, [=](auto d, int64_t i) HWY_ATTR {
-    const auto z = hn::LoadU(d, gates + u + i), n = hn::LoadU(d, gates + 2 * u + i);
-    const auto g = hn::Add(hn::LoadU(d, dh + i), hn::LoadU(d, dy + i));
-    hn::StoreU(through_sigmoid(d, z, hn::Mul(g, hn::Sub(hn::LoadU(d, h + i), n))), d, dgx + u + i);
-    hn::StoreU(through_tanh(d, n, hn::NegMulAdd(g, z, g)), d, dgx + 2 * u + i);
-    hn::StoreU(hn::Mul(g, z), d, dh + i);
+  for_units(u, [=](auto at) HWY_ATTR {
+    const auto d = at.d;
+    const auto z = at.load(gates + u), n = at.load(gates + 2 * u);
+    const auto g = hn::Add(at.load(dh), at.load(dy));
+    at.store(through_sigmoid(d, z, hn::Mul(g, hn::Sub(at.load(h), n))), dgx + u);
+    at.store(through_tanh(d, n, hn::NegMulAdd(g, z, g)), dgx + 2 * u);
+    at.store(hn::Mul(g, z), dh);
   });
 }
 
@@ -134,10 +178,11 @@ void gru_reset_backward_row(const RnnStep& s, const RnnStepGradient& grad, int64
   const int64_t u = s.units;
   const float *gates = s.gates[b], *h = s.h_prev[b], *dq = grad.dq[b];
   float *dh = grad.dh[b], *dgx = grad.dgx[b];
-  for_lanes(u, [=](auto d, int64_t i) HWY_ATTR {
-    const auto r = hn::LoadU(d, gates + i), g = hn::LoadU(d, dq + i);
-    hn::StoreU(through_sigmoid(d, r, hn::Mul(g, hn::LoadU(d, h + i))), d, dgx + i);
-    hn::StoreU(hn::MulAdd(g, r, hn::LoadU(d, dh + i)), d, dh + i);
+  for_units(u, [=](auto at) HWY_ATTR {
+    const auto d = at.d;
+    const auto r = at.load(gates), g = at.load(dq);
+    at.store(through_sigmoid(d, r, hn::Mul(g, at.load(h))), dgx);
+    at.store(hn::MulAdd(g, r, at.load(dh)), dh);
   });
 }
 
@@ -145,17 +190,18 @@ void lstm_backward_row(const RnnStep& s, const RnnStepGradient& grad, int64_t b)
   const int64_t u = s.units;
   const float *gates = s.gates[b], *c = s.c_prev[b], *c_next = s.c_next[b], *dy = grad.dy[b];
   float *dh = grad.dh[b], *dc = grad.dc[b], *dgx = grad.dgx[b];
-  for_lanes(u, [=](auto d, int64_t j) HWY_ATTR {
-    const auto i = hn::LoadU(d, gates + j), f = hn::LoadU(d, gates + u + j), g = hn::LoadU(d, gates + 2 * u + j);
-    const auto o = hn::LoadU(d, gates + 3 * u + j), t = tanh(d, hn::LoadU(d, c_next + j));
-    const auto dout = hn::Add(hn::LoadU(d, dh + j), hn::LoadU(d, dy + j));
-    const auto dcell = hn::Add(hn::LoadU(d, dc + j), through_tanh(d, t, hn::Mul(dout, o)));
-    hn::StoreU(through_sigmoid(d, i, hn::Mul(dcell, g)), d, dgx + j);
-    hn::StoreU(through_sigmoid(d, f, hn::Mul(dcell, hn::LoadU(d, c + j))), d, dgx + u + j);
-    hn::StoreU(through_tanh(d, g, hn::Mul(dcell, i)), d, dgx + 2 * u + j);
-    hn::StoreU(through_sigmoid(d, o, hn::Mul(dout, t)), d, dgx + 3 * u + j);
-    hn::StoreU(hn::Mul(dcell, f), d, dc + j);
-    hn::StoreU(hn::Zero(d), d, dh + j);
+  for_units(u, [=](auto at) HWY_ATTR {
+    const auto d = at.d;
+    const auto i = at.load(gates), f = at.load(gates + u), g = at.load(gates + 2 * u);
+    const auto o = at.load(gates + 3 * u), t = tanh(d, at.load(c_next));
+    const auto dout = hn::Add(at.load(dh), at.load(dy));
+    const auto dcell = hn::Add(at.load(dc), through_tanh(d, t, hn::Mul(dout, o)));
+    at.store(through_sigmoid(d, i, hn::Mul(dcell, g)), dgx);
+    at.store(through_sigmoid(d, f, hn::Mul(dcell, at.load(c))), dgx + u);
+    at.store(through_tanh(d, g, hn::Mul(dcell, i)), dgx + 2 * u);
+    at.store(through_sigmoid(d, o, hn::Mul(dout, t)), dgx + 3 * u);
+    at.store(hn::Mul(dcell, f), dc);
+    at.store(hn::Zero(d), dh);
   });
 }
 
