@@ -75,14 +75,8 @@ nn::Evaluation judge(const nn::Model& model, const datasets::DatasetPtr& images,
 }
 
 // The dense network, trained on; goes on from its checkpoint where there is one.
-nn::Model fine_tune(nn::Model small, const CompressFlags& flags, const compress::SearchConfig& search,
-                    const RunFolder& run, const TrainingImages& images) {
-  nn::TrainConfig config;
-  config.epochs = flags.epochs;
-  config.batch = flags.fine_tune_batch;
-  config.lr = flags.lr;
-  config.seed = search.seed;
-  config.data = search.data;
+nn::Model fine_tune(nn::Model small, const nn::Model& original, const CompressFlags& flags,
+                    const nn::TrainConfig& config, const RunFolder& run, const TrainingImages& images) {
   std::optional<nn::TrainState> state;
   if (flags.resume && run.has("checkpoint.safetensors")) {
     state.emplace(nn::load_checkpoint(run.checkpoint()));
@@ -96,7 +90,8 @@ nn::Model fine_tune(nn::Model small, const CompressFlags& flags, const compress:
   LoaderSource train(images.train, normalization, training_loader(config.data, config.batch, config.seed));
   LoaderSource validation(images.validation, normalization, judging_loader(config.batch));
   core::Progress progress;
-  nn::Trainer(*state, {.checkpoint = run.checkpoint(), .progress = &progress, .on_step = {}}).run(train, &validation);
+  nn::Trainer(*state, {.checkpoint = run.checkpoint(), .progress = &progress, .on_step = {}, .teacher = &original})
+      .run(train, &validation);
   return {state->spec, std::move(state->parameters), std::move(state->about)};
 }
 
@@ -107,6 +102,7 @@ void compress_model(const CompressFlags& flags) {
   const nn::Model original = nn::load_model(flags.model);
   const ImageFacts facts = image_facts(original.metadata, flags.model);
   compress::SearchState state = prepare(flags, run, original);
+  const nn::TrainConfig tuning = fine_tune_config(flags, state.config);
   const std::optional<ChosenTimeModel> time_model = choose_time_model(flags, run, original.spec);
   const profile::TimeModel* model = time_model ? &time_model->model : nullptr;
   const compress::Costs costs = costs_of(flags, state, model);
@@ -121,7 +117,7 @@ void compress_model(const CompressFlags& flags) {
   LoaderSource validation(images.validation, facts.normalization, judging_loader(state.config.batch));
   CompressRun work{flags, run, state, costs, model, train, validation};
   Chosen chosen = choose_structure(work);
-  const nn::Model small = fine_tune(std::move(chosen.small), flags, state.config, run, images);
+  const nn::Model small = fine_tune(std::move(chosen.small), original, flags, tuning, run, images);
   nn::save_model(run.model(), small.spec, small.parameters, small.metadata);
 
   const double accuracy = judge(small, images.test, flags.fine_tune_batch).accuracy();
@@ -131,9 +127,9 @@ void compress_model(const CompressFlags& flags) {
   const json compared = measure_before_after(pair);
   const std::vector<compress::Candidate> measured =
       chosen.candidates[0].measured_ms > 0 ? chosen.candidates : std::vector<compress::Candidate>{};
-  const json result =
-      compress_result_to_json({flags, state, time_model ? &*time_model : nullptr, original, small, measured, accuracy,
-                               accuracy_original, compared, timed.identity(), core::monotonic_seconds() - begin});
+  const json result = compress_result_to_json({flags, state, tuning, time_model ? &*time_model : nullptr, original,
+                                               small, measured, accuracy, accuracy_original, compared, timed.identity(),
+                                               core::monotonic_seconds() - begin});
   core::write_file_atomically(run.file("result.json"), result.dump(2) + "\n");
   print(flags.common,
         before_after_text(pair, compared) + fmt::format("test accuracy {:.2f}%, was {:.2f}%\nmodel: {}\n",

@@ -99,6 +99,17 @@ compress::SearchConfig search_config(const CompressFlags& flags, int image_size)
   return compress::search_config_from_json(compress::search_config_to_json(config));  // checks every range
 }
 
+nn::TrainConfig fine_tune_config(const CompressFlags& flags, const compress::SearchConfig& search) {
+  nn::TrainConfig config;
+  config.epochs = flags.epochs;
+  config.batch = flags.fine_tune_batch;
+  config.lr = flags.lr;
+  config.distill = flags.distill;
+  config.seed = search.seed;
+  config.data = search.data;
+  return nn::config_from_json(nn::config_to_json(config));  // checks every range
+}
+
 void add_compress_options(CLI::App& command, CompressFlags& flags) {
   const auto add = [&](const char* name, auto& value, const char* type, const char* help) {
     return command.add_option(name, value, help)->type_name(type)->capture_default_str();
@@ -135,7 +146,7 @@ void add_compress_options(CLI::App& command, CompressFlags& flags) {
          "Peak memory of an inference, one image at a time, in MB (2^20 bytes): weights and planned activations");
   budget("--target-size", flags.size, "PART", "Part of the parameters, e.g. 10%");
   const auto recipe = [&](const char* name, auto& value, const char* type, const char* help) {
-    add(name, value, type, help)->group("Recipe");
+    return add(name, value, type, help)->group("Recipe");
   };
   recipe("--stage-steps", flags.search.stage_steps, "N", "Steps at each threshold");
   recipe("--start", flags.search.start, "P",
@@ -149,6 +160,9 @@ void add_compress_options(CLI::App& command, CompressFlags& flags) {
   recipe("--epochs", flags.epochs, "N", "Passes of the fine-tuning");
   recipe("--lr", flags.lr, "X", "Highest learning rate of the fine-tuning (one-cycle SGD)");
   recipe("--batch", flags.fine_tune_batch, "N", "Images per step of the fine-tuning");
+  recipe("--distill", flags.distill.weight, "X",
+         "Part of the fine-tuning's loss that comes from the original's softened outputs, not the labels; 0: none");
+  recipe("--temperature", flags.distill.temperature, "T", "Softens the outputs for --distill")->needs("--distill");
   recipe("--validation", flags.validation, "FRACTION", "Part of the training images that choices are made on");
   recipe("--augment", flags.augment, "on|off", "Random shift by up to 4 pixels, and random flip");
   recipe("--limit", flags.limit, "N", "Take only N images of each split, for a quick trial; 0: all");

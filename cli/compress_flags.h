@@ -5,6 +5,7 @@
 #include "cli/options.h"
 #include "cli/time_model_choice.h"
 #include "compress/search.h"
+#include "nn/train_config.h"
 
 namespace CLI {
 class App;
@@ -24,12 +25,15 @@ struct CompressFlags {
   compress::SearchConfig search = short_recipe();
   int epochs = 10, fine_tune_batch = 128;
   double lr = 0.02, validation = 0.1;
+  nn::DistillConfig distill;
   int64_t limit = 0;
 };
 void add_compress_options(CLI::App& command, CompressFlags& flags);
 
 // Throws Error for what cannot be or contradicts itself. `image_size`: see ImageFacts.
 compress::SearchConfig search_config(const CompressFlags& flags, int image_size);
+// Of the structure that was found. Throws Error for a value out of range.
+nn::TrainConfig fine_tune_config(const CompressFlags& flags, const compress::SearchConfig& search);
 // "FastDeepIoT" of "fastdeepiot".
 std::string method_title(const std::string& method);
 // "2 ms", "10% of the parameters and 3 MB".

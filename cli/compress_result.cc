@@ -36,6 +36,13 @@ json measured_to_json(const CompressResult& r) {
   return candidates;
 }
 
+// All that decides the numbers but the data, which stand beside it.
+json recipe_to_json(const CompressResult& r) {
+  json recipe = {{"search", search_config_to_json(r.state.config)}, {"fine_tune", config_to_json(r.tuning)}};
+  for (json& part : recipe) part.erase("data");
+  return recipe;
+}
+
 }  // namespace
 
 std::string command_line() {
@@ -74,6 +81,7 @@ json compress_result_to_json(const CompressResult& r) {
                  {"threads", r.machine.threads},
                  {"isa", r.machine.isa},
                  {"data", r.state.config.data},
+                 {"recipe", recipe_to_json(r)},
                  {"seconds", r.seconds},
                  {"forced", r.time_model != nullptr && r.time_model->forced()},
                  {"outside_scope", std::move(outside)},

@@ -11,7 +11,8 @@ namespace fdi::cli {
 struct CompressResult {
   const CompressFlags& flags;
   const compress::SearchState& state;  // its history is empty where nothing was searched
-  const ChosenTimeModel* time_model;   // null: none
+  const nn::TrainConfig& tuning;
+  const ChosenTimeModel* time_model;  // null: none
   const nn::Model& original;
   const nn::Model& small;
   const std::vector<compress::Candidate>& candidates;

@@ -14,6 +14,7 @@ nlohmann::json config_to_json(const TrainConfig& c) {
           {"lr", c.lr},
           {"optimizer", optimizer_to_json(c.optimizer)},
           {"schedule", schedule_to_json(c.schedule)},
+          {"distill", {{"weight", c.distill.weight}, {"temperature", c.distill.temperature}}},
           {"seed", c.seed},
           {"patience", c.patience},
           {"data", c.data}};
@@ -26,12 +27,20 @@ TrainConfig config_from_json(const nlohmann::json& json) {
   c.lr = json.value("lr", c.lr);
   if (json.contains("optimizer")) c.optimizer = optimizer_from_json(json["optimizer"]);
   if (json.contains("schedule")) c.schedule = schedule_from_json(json["schedule"]);
+  if (json.contains("distill")) {
+    c.distill.weight = json["distill"].value("weight", c.distill.weight);
+    c.distill.temperature = json["distill"].value("temperature", c.distill.temperature);
+  }
   c.seed = json.value("seed", c.seed);
   c.patience = json.value("patience", c.patience);
   if (json.contains("data")) c.data = json["data"];
   if (c.epochs < 1) core::fail("epochs is {}; wanted 1 or more", c.epochs);
   if (c.batch < 1) core::fail("batch is {}; wanted 1 or more", c.batch);
   if (!(c.lr > 0) || !std::isfinite(c.lr)) core::fail("lr is {}; wanted more than 0", c.lr);
+  const auto& [weight, temperature] = c.distill;
+  if (!(weight >= 0 && weight <= 1)) core::fail("the weight of distillation is {}; wanted 0 (none) to 1", weight);
+  if (!(temperature > 0) || !std::isfinite(temperature))
+    core::fail("the temperature of distillation is {}; wanted more than 0", temperature);
   if (c.patience < 0) core::fail("patience is {}; wanted 0 (off) or more", c.patience);
   return c;
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "nn/distill.h"
 #include "nn/optimizer.h"
 #include "nn/schedule.h"
 
@@ -19,7 +20,8 @@ struct TrainConfig {
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
   uint64_t seed = 1;  // initial weights, data order, augmentation, dropout
-  int patience = 0;   // stop after so many epochs without a better validation accuracy; 0: never
+  DistillConfig distill;
+  int patience = 0;  // stop after so many epochs without a better validation accuracy; 0: never
   // How the batches are made (source, limit, augmentation, validation split ...). Carried and compared, not read here.
   nlohmann::json data = nlohmann::json::object();
 };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/check.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
 #include "nn/evaluate.h"
@@ -46,7 +47,12 @@ Trainer::Trainer(TrainState& state, const TrainOptions& options)
     : state_(state),
       options_(options),
       fused_(fuse_relu(state.spec)),
-      network_(std::make_unique<Network>(fused_, state.parameters, state.config.batch, Mode::kTraining)) {}
+      network_(std::make_unique<Network>(fused_, state.parameters, state.config.batch, Mode::kTraining)) {
+  const TrainConfig& config = state.config;
+  if (!(config.distill.weight > 0)) return;
+  CHECK(options.teacher != nullptr);
+  teacher_ = std::make_unique<Teacher>(config.distill, *options.teacher, config.batch, output_shapes(fused_).back());
+}
 
 Trainer::~Trainer() = default;
 
@@ -91,7 +97,8 @@ EpochRecord Trainer::run_epoch(BatchSource& train) {
     pass.lengths = batch.lengths;
     std::copy_n(batch.images, batch.size * fused_.input.size(), network_->input().data);
     const Tensor logits = network_->forward(pass);
-    const LossResult result = loss.evaluate(logits, batch.labels, gradient.data());
+    LossResult result = loss.evaluate(logits, batch.labels, gradient.data());
+    if (teacher_) result.loss = teacher_->mix(batch, {logits.data, logits.shape}, result.loss, gradient.data());
     if (!std::isfinite(result.loss))
       core::fail("epoch {}, step {}: the loss became {} at learning rate {:.3g}; {}lower --lr", record.epoch, step + 1,
                  std::abs(result.loss), rates.lr,

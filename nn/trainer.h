@@ -34,6 +34,7 @@ struct TrainOptions {
   std::string checkpoint;                                  // file, written after every epoch; empty: none
   core::Progress* progress = nullptr;                      // null: silent
   std::function<void(int64_t step, double loss)> on_step;  // for tests; may be empty
+  const Model* teacher = nullptr;                          // where the config distills; read when the Trainer is made
 };
 
 class Trainer {
@@ -55,7 +56,8 @@ class Trainer {
   TrainOptions options_;
   NetworkSpec fused_;
   std::unique_ptr<Network> network_;
-  double around_epoch_ = 0;  // seconds of the last epoch that were not training: validation, checkpoint
+  std::unique_ptr<Teacher> teacher_;  // null: nothing is distilled
+  double around_epoch_ = 0;           // seconds of the last epoch that were not training: validation, checkpoint
 };
 
 }  // namespace fdi::nn

@@ -1,17 +1,10 @@
-// `compress` through the program, on made-up images: what it writes, what it refuses, a kill in the middle.
-#include <fmt/core.h>
+// `compress` through the program, on made-up images: what it writes, and a kill in the middle.
 #include <gmock/gmock.h>
 
 #include <chrono>
-#include <cmath>
-#include <nlohmann/json.hpp>
 #include <thread>
 
-#include "core/threads.h"
-#include "device/engine.h"
-#include "nn/model_file.h"
-#include "tests/cli/program.h"
-#include "tests/compress/planted_model.h"
+#include "tests/cli/compress_program.h"
 
 namespace fdi::cli {
 namespace {
@@ -19,73 +12,7 @@ namespace {
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
-class Compress : public Program {
- protected:
-  void SetUp() override {
-    Program::SetUp();
-    const Result r = run({"train", "--zoo", "lenet", "--data", kData, "--epochs", "2", "--batch", "32", "--lr", "0.02",
-                          "--threads", "1", "--out", "run"});
-    ASSERT_EQ(r.status, 0) << r.err;
-    ::setenv("FASTDEEPIOT_DB", path("none.db").c_str(), 1);
-  }
-  void TearDown() override {
-    ::unsetenv("FASTDEEPIOT_DB");
-    Program::TearDown();
-  }
-  // Writes model.json: made-up times of this machine, 0.1 ns per multiply-add, units in fours. Returns what lenet
-  // takes.
-  double plant_times(const std::string& cpu = "") const {
-    core::set_threads(1);
-    device::Identity device = device::this_device("native", device::make_engine("native")->version());
-    core::set_threads(core::hardware_threads());
-    if (!cpu.empty()) device.cpu = cpu;
-    const nn::NetworkSpec spec = nn::load_model(path("run/model.safetensors")).spec;
-    const auto in_fours = [](const profile::Structure& s) {
-      const double out = 4 * std::ceil(s[profile::Field::kOutChannel] / 4);
-      return 0.1 + 1e-4 * s[profile::Field::kPixels] * s[profile::Field::kPatch] * out;
-    };
-    const profile::TimeModel model = compress::planted_model(spec, in_fours, device);
-    core::write_file_atomically(path("model.json"), model.to_json().dump());
-    return profile::predict_network(model, spec).total_us / 1000;
-  }
-  nlohmann::json result(const std::string& run) const {
-    return nlohmann::json::parse(core::read_file(path(run + "/result.json")));
-  }
-  static std::vector<std::string> fast(const std::string& out, double ms, std::vector<std::string> more = {}) {
-    std::vector<std::string> a = tiny(out, {"--method", "fastdeepiot", "--time-model", "model.json", "--max-ms",
-                                            fmt::format("{}", ms), "--verify", "off"});
-    std::erase(a, "--target-size");
-    std::erase(a, "60%");
-    a.insert(a.end(), more.begin(), more.end());
-    return a;
-  }
-  static std::vector<std::string> tiny(const std::string& out, std::vector<std::string> more = {}) {
-    std::vector<std::string> a = {"compress",
-                                  "--model",
-                                  "run/model.safetensors",
-                                  "--data",
-                                  kData,
-                                  "--out",
-                                  out,
-                                  "--target-size",
-                                  "60%",
-                                  "--epochs",
-                                  "1",
-                                  "--threads",
-                                  "1",
-                                  "--stage-steps",
-                                  "4",
-                                  "--validation",
-                                  "0.2",
-                                  "--threshold-step",
-                                  "0.05",
-                                  "--search-batch",
-                                  "16"};
-    a.insert(a.end(), more.begin(), more.end());
-    return a;
-  }
-  static constexpr const char* kData = "synthetic:classes=4,height=16,width=16,train=160,test=40";
-};
+class Compress : public CompressProgram {};
 
 TEST_F(Compress, MeetsItsTarget) {
   const Result r = run(tiny("small", {"--method", "deepiot+flops", "--lambda", "0.1", "--json", "out.json"}));
@@ -213,53 +140,28 @@ TEST_F(Compress, ChoosesByWhatIsMeasured) {
   EXPECT_EQ(result("run2")["candidates"], candidates) << "nothing is measured anew";
 }
 
-TEST_F(Compress, RefusesBudgetsAndTimeModelsThatCannotBe) {
-  const double whole = plant_times();
-  const auto refused = [&](const std::vector<std::string>& arguments, const char* message) {
-    const Result r = run(arguments);
-    EXPECT_EQ(r.status, 2);
-    EXPECT_THAT(r.err, HasSubstr(message));
-    EXPECT_FALSE(fs::exists(path("bad")));
-  };
-  refused(fast("bad", 1e-4), "0.0001 ms of time is below the least that this network can come to");
-  refused(fast("bad", 1e-4), "most of it: ");
-  refused(fast("bad", 2 * whole), "nothing to compress");
-  refused(fast("bad", 0.5 * whole, {"--max-mb", "0.001"}), "0.001 MB of memory is below the least");
-  refused(fast("bad", 0.5 * whole, {"--data", "synthetic:classes=5,height=16,width=16,train=160,test=40"}), "classes");
-  refused(fast("bad", 0.5 * whole, {"--engine", "magic"}), "magic");
-  refused(fast("bad", 0.5 * whole, {"--time-threads", "2"}), "ANOTHER DEVICE");
-  plant_times("Other CPU");
-  refused(fast("bad", 0.5 * whole), "ANOTHER DEVICE");
-  const Result forced = run(fast("forced", 0.5 * whole, {"--force"}));
-  EXPECT_EQ(forced.status, 0) << forced.err;
-  EXPECT_THAT(forced.err, HasSubstr("model of ANOTHER DEVICE"));
-  EXPECT_EQ(result("forced")["forced"], true);
-}
+// Fine-tuning from the original's outputs, and what of it a resumed run may not change.
+TEST_F(Compress, DistillsTheOriginal) {
+  ASSERT_EQ(run(tiny("plain")).status, 0);
+  const std::vector<std::string> distilled = tiny("soft", {"--distill", "0.7", "--temperature", "2"});
+  ASSERT_EQ(run(distilled).status, 0) << core::read_file(path("stderr"));
+  const nlohmann::json first = result("soft");
+  EXPECT_EQ(first["recipe"]["fine_tune"]["distill"], (nlohmann::json{{"weight", 0.7}, {"temperature", 2.0}}));
+  EXPECT_EQ(first["recipe"]["search"]["stage_steps"], 4);
+  EXPECT_THAT(first["command"].get<std::string>(), HasSubstr("--distill 0.7 --temperature 2"));
+  EXPECT_EQ(first["widths"], result("plain")["widths"]);
+  const std::string model = core::read_file(path("soft/model.safetensors"));
+  EXPECT_NE(model, core::read_file(path("plain/model.safetensors")));
 
-// Sampled up to the network's own widths; a wider one lies outside.
-TEST_F(Compress, SaysWhatWasNotSampled) {
-  const double whole = plant_times();
-  auto model = nlohmann::json::parse(core::read_file(path("model.json")));
-  model["ops"]["fc"]["scope"]["ranges"]["out_dim"]["max"] = 100;
-  core::write_file_atomically(path("model.json"), model.dump());
-  const Result r = run(fast("outside", 0.95 * whole));
-  ASSERT_EQ(r.status, 0) << r.err;
-  EXPECT_THAT(r.err, HasSubstr("outside what was sampled: fc1: out_dim 120 > 100"));
-  EXPECT_TRUE(result("outside")["outside_scope"].is_array());
-}
-
-TEST_F(Compress, ANetworkWithoutUnitsToDrop) {
-  const nn::Model model = nn::load_model(path("run/model.safetensors"));
-  const nn::NetworkSpec flat{
-      "flat",
-      model.spec.input,
-      {{nn::Op::kFlatten, "f", {nn::LayerSpec::kInput}, {}}, {nn::Op::kFc, "fc", {0}, {.units = 4}}}};
-  nn::Parameters parameters(flat);
-  nn::save_model(path("run/model.safetensors"), flat, parameters, model.metadata);
-  const Result r = run(tiny("bad"));
-  EXPECT_EQ(r.status, 2);
-  EXPECT_THAT(r.err, HasSubstr("fc"));
-  EXPECT_FALSE(fs::exists(path("bad")));
+  const Result other = run(tiny("soft", {"--distill", "0.7", "--temperature", "3", "--resume"}));
+  EXPECT_EQ(other.status, 2);
+  EXPECT_THAT(other.err, HasSubstr("distill.temperature is 3.0, was 2.0"));
+  fs::remove(path("soft/checkpoint.safetensors"));  // killed when the search was over
+  fs::remove(path("soft/model.safetensors"));
+  std::vector<std::string> again = distilled;
+  again.emplace_back("--resume");
+  ASSERT_EQ(run(again).status, 0) << core::read_file(path("stderr"));
+  EXPECT_EQ(core::read_file(path("soft/model.safetensors")), model);
 }
 
 TEST_F(Compress, AKillCostsNothingButTime) {
@@ -274,31 +176,6 @@ TEST_F(Compress, AKillCostsNothingButTime) {
   const Result resumed = run(tiny("killed", {"--resume"}));
   ASSERT_EQ(resumed.status, 0) << resumed.err;
   EXPECT_EQ(core::read_file(path("whole/model.safetensors")), core::read_file(path("killed/model.safetensors")));
-}
-
-TEST_F(Compress, RefusesWhatCannotBe) {
-  const auto refused = [&](std::vector<std::string> more, const char* message) {
-    const Result r = run(tiny("bad", std::move(more)));
-    EXPECT_EQ(r.status, 2);
-    EXPECT_THAT(r.err, HasSubstr(message));
-    EXPECT_FALSE(fs::exists(path("bad")));
-  };
-  refused({"--target-size", "0"}, "--target-size 0: wanted a part of the parameters");
-  refused({"--target-size", "120%"}, "--target-size 120%: wanted");
-  refused({"--method", "magic"},
-          "--method magic: wanted one of deepiot, deepiot+flops, fastdeepiot, uniform, knapsack");
-  refused({"--lambda", "1"}, "deepiot has no cost to weigh");
-  refused({"--method", "deepiot", "--cost-as-reward"}, "deepiot has no cost");
-  refused({"--gradient", "slope"}, "wanted score or path");
-  refused({"--method", "fastdeepiot", "--cost-as-reward", "--gradient", "path"},
-          "needs the rewards of --gradient score");
-  refused({"--verify", "maybe"}, "--verify maybe: wanted on or off");
-  refused({"--max-ms", "-1"}, "max_ms is -1; wanted 0 (none) or more");
-  refused({"--max-ms", "1"}, "run `fastdeepiot profile --for run/model.safetensors`");
-  refused({"--method", "fastdeepiot", "--lambda", "1"}, "run `fastdeepiot profile --for run/model.safetensors`");
-  refused({"--resume"}, "search.safetensors is not there");
-  refused({"--data", "synthetic:classes=5,height=16,width=16,train=160,test=40"}, "classes");
-  refused({"--stage-steps", "0"}, "stage_steps is 0; wanted 1 or more");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// forward and backward take no memory from the heap: every malloc of this program is counted.
+// forward, backward and distillation take no memory from the heap: every malloc of this program is counted.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -9,7 +9,9 @@
 
 #include "core/threads.h"
 #include "nn/builder.h"
+#include "nn/distill.h"
 #include "nn/fuse.h"
+#include "nn/model_file.h"
 #include "nn/network.h"
 #include "nn/zoo.h"
 
@@ -96,6 +98,10 @@ TEST_P(Allocation, NoneInTrainingNorInInference) {
   Network training(spec, parameters, 8, Mode::kTraining);
   FoldedNetwork folded = inference_graph(spec, parameters);
   Network inference(folded.spec, folded.parameters, 8, Mode::kInference);
+  Model model{spec, Parameters(spec), {}};
+  model.parameters.initialize(2);
+  Teacher teacher({.weight = 0.5, .temperature = 4}, model, 8, output_shapes(spec).back());
+  const std::vector<float> examples(static_cast<size_t>(8 * spec.input.size()), 0.5F);
   std::vector<float> dy(80, 0.1F);
   const auto step = [&](int batch) {
     Pass pass;
@@ -104,7 +110,8 @@ TEST_P(Allocation, NoneInTrainingNorInInference) {
     inference.forward(pass);
     training.forward(pass);
     pass.training = true;
-    training.forward(pass);
+    const Tensor logits = training.forward(pass);
+    teacher.mix({batch, examples.data(), {}, pass.lengths}, {logits.data, logits.shape}, 0, dy.data());
     training.backward(pass, {dy.data(), {batch, 10}});
   };
   step(8);  // OpenMP starts its threads here

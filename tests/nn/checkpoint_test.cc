@@ -38,12 +38,13 @@ class Checkpoint : public ::testing::Test, public TempFolder {
     return c;
   }
   // Trains until `until` epochs are done, as a kill after that epoch would leave it, or to the end.
-  void train(TrainState& state, bool with_validation, int until = kEpochs) const {
+  void train(TrainState& state, bool with_validation, int until = kEpochs, const Model* teacher = nullptr) const {
     ArraySource source(100, state.spec.input, kClasses, kBatch, true);
     ArraySource validation(60, state.spec.input, kClasses, kBatch, false, 4);
     struct Killed {};
     TrainOptions options;
     options.checkpoint = path();
+    options.teacher = teacher;
     options.on_step = [&](int64_t step, double) {
       if (step == until * source.batches()) throw Killed();  // in the middle of the next epoch
     };
@@ -85,6 +86,25 @@ TEST_F(Checkpoint, ResumedRunEndsInTheSameBits) {
       }
     }
   }
+}
+
+TEST_F(Checkpoint, ADistilledRunEndsInTheSameBits) {
+  TrainState taught(small_network(), config());
+  train(taught, false);
+  const Model teacher{taught.spec, std::move(taught.parameters), {}};
+  TrainConfig distilled = config();
+  distilled.seed = 7;
+  TrainState labels_only(small_network(), distilled);
+  train(labels_only, false);
+  distilled.distill = {.weight = 0.6, .temperature = 3};
+  TrainState straight(small_network(), distilled), killed(small_network(), distilled);
+  train(straight, false, kEpochs, &teacher);
+  train(killed, false, 2, &teacher);
+  TrainState resumed = load_checkpoint(path());
+  EXPECT_EQ(config_difference(resumed.config, distilled), "");
+  train(resumed, false, kEpochs, &teacher);
+  EXPECT_TRUE(same_bits(weights(straight), weights(resumed)));
+  EXPECT_FALSE(same_bits(weights(straight), weights(labels_only)));
 }
 
 TEST_F(Checkpoint, AFinishedRunHasNothingLeftToDo) {
@@ -170,6 +190,9 @@ TEST_F(Checkpoint, ChangedRequestIsRefusedByName) {
   other.batch = 64;
   EXPECT_THAT(refusal(small_network(), other),
               HasSubstr("RUN/checkpoint: cannot resume: batch is 64, was 32; lr is 0.5, was"));
+  TrainConfig softer = config();
+  softer.distill.weight = 0.5;
+  EXPECT_THAT(refusal(small_network(), softer), HasSubstr("distill.weight is 0.5, was 0"));
   NetworkSpec wider = small_network();
   wider.layers[0].attr.units += 1;
   EXPECT_THAT(refusal(wider, config()), HasSubstr(wider.layers[0].name));

@@ -1,0 +1,93 @@
+// What `compress` refuses, on made-up images, and what it warns of.
+#include <gmock/gmock.h>
+
+#include "tests/cli/compress_program.h"
+
+namespace fdi::cli {
+namespace {
+
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+class CompressBadInput : public CompressProgram {};
+
+TEST_F(CompressBadInput, RefusesBudgetsAndTimeModelsThatCannotBe) {
+  const double whole = plant_times();
+  const auto refused = [&](const std::vector<std::string>& arguments, const char* message) {
+    const Result r = run(arguments);
+    EXPECT_EQ(r.status, 2);
+    EXPECT_THAT(r.err, HasSubstr(message));
+    EXPECT_FALSE(fs::exists(path("bad")));
+  };
+  refused(fast("bad", 1e-4), "0.0001 ms of time is below the least that this network can come to");
+  refused(fast("bad", 1e-4), "most of it: ");
+  refused(fast("bad", 2 * whole), "nothing to compress");
+  refused(fast("bad", 0.5 * whole, {"--max-mb", "0.001"}), "0.001 MB of memory is below the least");
+  refused(fast("bad", 0.5 * whole, {"--data", "synthetic:classes=5,height=16,width=16,train=160,test=40"}), "classes");
+  refused(fast("bad", 0.5 * whole, {"--engine", "magic"}), "magic");
+  refused(fast("bad", 0.5 * whole, {"--time-threads", "2"}), "ANOTHER DEVICE");
+  plant_times("Other CPU");
+  refused(fast("bad", 0.5 * whole), "ANOTHER DEVICE");
+  const Result forced = run(fast("forced", 0.5 * whole, {"--force"}));
+  EXPECT_EQ(forced.status, 0) << forced.err;
+  EXPECT_THAT(forced.err, HasSubstr("model of ANOTHER DEVICE"));
+  EXPECT_EQ(result("forced")["forced"], true);
+}
+
+// Sampled up to the network's own widths; a wider one lies outside.
+TEST_F(CompressBadInput, SaysWhatWasNotSampled) {
+  const double whole = plant_times();
+  auto model = nlohmann::json::parse(core::read_file(path("model.json")));
+  model["ops"]["fc"]["scope"]["ranges"]["out_dim"]["max"] = 100;
+  core::write_file_atomically(path("model.json"), model.dump());
+  const Result r = run(fast("outside", 0.95 * whole));
+  ASSERT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.err, HasSubstr("outside what was sampled: fc1: out_dim 120 > 100"));
+  EXPECT_TRUE(result("outside")["outside_scope"].is_array());
+}
+
+TEST_F(CompressBadInput, ANetworkWithoutUnitsToDrop) {
+  const nn::Model model = nn::load_model(path("run/model.safetensors"));
+  const nn::NetworkSpec flat{
+      "flat",
+      model.spec.input,
+      {{nn::Op::kFlatten, "f", {nn::LayerSpec::kInput}, {}}, {nn::Op::kFc, "fc", {0}, {.units = 4}}}};
+  nn::Parameters parameters(flat);
+  nn::save_model(path("run/model.safetensors"), flat, parameters, model.metadata);
+  const Result r = run(tiny("bad"));
+  EXPECT_EQ(r.status, 2);
+  EXPECT_THAT(r.err, HasSubstr("fc"));
+  EXPECT_FALSE(fs::exists(path("bad")));
+}
+
+TEST_F(CompressBadInput, RefusesWhatCannotBe) {
+  const auto refused = [&](std::vector<std::string> more, const char* message) {
+    const Result r = run(tiny("bad", std::move(more)));
+    EXPECT_EQ(r.status, 2);
+    EXPECT_THAT(r.err, HasSubstr(message));
+    EXPECT_FALSE(fs::exists(path("bad")));
+  };
+  refused({"--target-size", "0"}, "--target-size 0: wanted a part of the parameters");
+  refused({"--target-size", "120%"}, "--target-size 120%: wanted");
+  refused({"--method", "magic"},
+          "--method magic: wanted one of deepiot, deepiot+flops, fastdeepiot, uniform, knapsack");
+  refused({"--lambda", "1"}, "deepiot has no cost to weigh");
+  refused({"--method", "deepiot", "--cost-as-reward"}, "deepiot has no cost");
+  refused({"--gradient", "slope"}, "wanted score or path");
+  refused({"--method", "fastdeepiot", "--cost-as-reward", "--gradient", "path"},
+          "needs the rewards of --gradient score");
+  refused({"--verify", "maybe"}, "--verify maybe: wanted on or off");
+  refused({"--max-ms", "-1"}, "max_ms is -1; wanted 0 (none) or more");
+  refused({"--max-ms", "1"}, "run `fastdeepiot profile --for run/model.safetensors`");
+  refused({"--method", "fastdeepiot", "--lambda", "1"}, "run `fastdeepiot profile --for run/model.safetensors`");
+  refused({"--resume"}, "search.safetensors is not there");
+  refused({"--data", "synthetic:classes=5,height=16,width=16,train=160,test=40"}, "classes");
+  refused({"--distill", "1.5"}, "the weight of distillation is 1.5; wanted 0 (none) to 1");
+  refused({"--distill", "0.5", "--temperature", "0"}, "the temperature of distillation is 0; wanted more than 0");
+  refused({"--temperature", "2"}, "--temperature requires --distill");
+  refused({"--lr", "-1"}, "lr is -1; wanted more than 0");
+  refused({"--stage-steps", "0"}, "stage_steps is 0; wanted 1 or more");
+}
+
+}  // namespace
+}  // namespace fdi::cli
