@@ -14,7 +14,8 @@ namespace {
 using compress::Candidate;
 using compress::Keep;
 
-constexpr const char* kChoiceFile = "choice.json";  // so that a resumed run need not measure anew
+constexpr const char* kChoiceFile = "choice.json";         // so that a resumed run need not measure anew
+constexpr const char* kPrunedFile = "pruned.safetensors";  // what the knapsack's rounds left, before fine-tuning
 constexpr uint64_t kMaxChoiceFile = 64 << 20;
 
 // Milliseconds of structures on this machine, in turn.
@@ -52,17 +53,21 @@ compress::Cost share_within(const CompressRun& run, double ms) {
 // The units that stay where share(widths) may be 1 at most.
 using Pick = std::function<Keep(const compress::Cost& share)>;
 
-// Several candidates where choices were measured.
-std::vector<Candidate> choose_units(const CompressRun& run, const Pick& pick) {
+// What the model says of the cheapest widths that these groups can have.
+double least_ms(const CompressRun& run, const nn::UnitGroups& groups) {
+  return run.costs.predicted_ms(compress::cheapest_widths(groups, run.costs.predicted_ms));
+}
+
+// Several candidates where choices were measured. `groups`: what pick() chooses from, of the original's layers.
+std::vector<Candidate> choose_units(const CompressRun& run, const nn::UnitGroups& groups, const Pick& pick) {
   const double max_ms = run.state.config.max_ms;
   if (!(max_ms > 0) || run.flags.verify == "off") {
     Keep keep = pick(compress::largest_share(run.costs.limits));
     const double ms = predicted_ms(run, keep);
     return {{std::move(keep), ms, 0, true}};
   }
-  const double least_ms = run.costs.predicted_ms(compress::cheapest_widths(run.state.groups, run.costs.predicted_ms));
   return compress::choose_measured(
-      max_ms, least_ms, [&](double ms) { return pick(share_within(run, ms)); },
+      max_ms, least_ms(run, groups), [&](double ms) { return pick(share_within(run, ms)); },
       [&](const Keep& keep) { return predicted_ms(run, keep); },
       [&](const std::vector<Keep>& keeps) { return measure_structures(run, keeps); });
 }
@@ -91,7 +96,7 @@ Chosen by_search(CompressRun& run) {
   search.run(run.train, &run.validation);
   const std::vector<float> p = search.probabilities();
   std::vector<Candidate> candidates = choose_once(run, [&] {
-    return choose_units(run, [&](const compress::Cost& share) {
+    return choose_units(run, run.state.groups, [&](const compress::Cost& share) {
       return compress::choose_by_probability(run.state.groups, p, share, 1);
     });
   });
@@ -106,58 +111,66 @@ Pick pick_uniform(const CompressRun& run) {
 }
 
 Chosen by_uniform(CompressRun& run) {
-  std::vector<Candidate> candidates = choose_once(run, [&] { return choose_units(run, pick_uniform(run)); });
+  std::vector<Candidate> candidates =
+      choose_once(run, [&] { return choose_units(run, run.state.groups, pick_uniform(run)); });
   nn::Model small = compress::shrink(run.state.model, run.state.groups, chosen_of(candidates).keep);
   return {std::move(candidates), std::move(small)};
 }
 
-// Training comes between its choices, so it cannot choose again after a measurement; the model is corrected before, by
-// what it is off by for the uniform network of the same time.
-Chosen by_knapsack(CompressRun& run) {
-  constexpr int kRounds = 20;
-  const compress::SearchConfig& config = run.state.config;
-  const nn::Model& model = run.state.model;
-  if (run.folder.has(kChoiceFile) && run.folder.has("checkpoint.safetensors")) {  // fine-tuning has the weights
-    std::vector<Candidate> candidates = choose_once(run, [] { return std::vector<Candidate>{}; });
-    nn::Model small = compress::shrink(model, run.state.groups, chosen_of(candidates).keep);
-    return {std::move(candidates), std::move(small)};
-  }
-  compress::SearchConfig scaled = config;
-  if (config.max_ms > 0 && run.flags.verify == "on") {
-    const auto measured = choose_units(run, pick_uniform(run));
-    const Candidate& uniform = chosen_of(measured);
-    scaled.max_ms *= uniform.predicted_ms / uniform.measured_ms;
-  }
-  const compress::Cost size = compress::size_objective(model.spec, run.state.groups).cost;
-  const auto cost_of = [&](const nn::NetworkSpec& spec, const nn::UnitGroups& groups) {
-    compress::SearchConfig now = scaled;  // a part of the parameters is one of the original's
-    now.target_size /= size(nn::group_counts(groups));
-    return compress::largest_share(compress::limits_of(now, spec, groups, run.time_model));
-  };
-  compress::Pruned pruned = compress::prune_under_budget(
-      {model.spec, compress::copy_of(model), model.metadata}, cost_of, 1, kRounds,
-      compress::train_with_sgd(run.train, {.steps = config.stage_steps, .batch = config.batch, .seed = config.seed}));
-  for (const compress::PruneRound& round : pruned.rounds) {
+// Measured before the search: what the model is off by for the uniform network of the same time. It corrects the
+// budgets of the rounds, so that the last choice, which is measured itself, starts near.
+compress::Cost corrected_share(const CompressRun& run) {
+  const double max_ms = run.state.config.max_ms;
+  if (!(max_ms > 0) || run.flags.verify == "off") return compress::largest_share(run.costs.limits);
+  const auto measured = choose_units(run, run.state.groups, pick_uniform(run));
+  const Candidate& uniform = chosen_of(measured);
+  return share_within(run,
+                      std::max(least_ms(run, run.state.groups), max_ms * uniform.predicted_ms / uniform.measured_ms));
+}
+
+void record_rounds(CompressRun& run, const std::vector<compress::PruneRound>& rounds) {
+  const compress::Cost size = compress::size_objective(run.state.model.spec, run.state.groups).cost;
+  for (const compress::PruneRound& round : rounds) {
     compress::StageRecord& record = run.state.history.emplace_back();
-    record.iteration = (std::ssize(run.state.history)) * config.stage_steps;
+    record.iteration = std::ssize(run.state.history) * run.state.config.stage_steps;
     record.widths = round.widths;
     record.size = size(round.widths);
     record.cost = round.cost;
     record.accuracy = -1;
     record.predicted_ms = run.costs.predicted_ms ? run.costs.predicted_ms(round.widths) : -1;
   }
-  std::vector<Candidate> candidates = choose_once(run, [&] {
-    const double ms = predicted_ms(run, pruned.keep);
-    return std::vector<Candidate>{{pruned.keep, ms, 0, true}};
+}
+
+// A run that was stopped before its choice begins anew; after it, it has the choice, the weights and the history.
+Chosen by_knapsack(CompressRun& run) {
+  constexpr int kRounds = 20;
+  const compress::SearchConfig& config = run.state.config;
+  const nn::Model& model = run.state.model;
+  const std::string pruned_file = run.folder.file(kPrunedFile);
+  if (run.folder.has(kChoiceFile)) return {choose_once(run, {}), nn::load_model(pruned_file)};
+  run.state.history.clear();
+  const compress::Cost share = corrected_share(run);
+  compress::Pruned pruned = compress::prune_under_budget(
+      {model.spec, compress::copy_of(model), model.metadata}, share, 1, kRounds,
+      compress::train_with_sgd(run.train, {.steps = config.stage_steps, .batch = config.batch, .seed = config.seed}));
+  std::vector<Candidate> candidates = choose_units(run, pruned.groups, [&](const compress::Cost& most) {
+    return compress::choose_under_budget(pruned.groups, pruned.score, most, 1);
   });
-  return {std::move(candidates), std::move(pruned.model)};
+  const Keep last = chosen_of(candidates).keep;
+  nn::Model small = compress::shrink(pruned.model, pruned.groups, last);
+  for (Candidate& candidate : candidates) candidate.keep = kept_of(pruned.keep, candidate.keep);
+  pruned.rounds.push_back({1, share(widths_of(last)), widths_of(last)});
+  record_rounds(run, pruned.rounds);
+  save_search(run.folder.file(kSearchFile), run.state);
+  nn::save_model(pruned_file, small.spec, small.parameters, small.metadata);
+  return {choose_once(run, [&] { return candidates; }), std::move(small)};
 }
 
 }  // namespace
 
 Chosen choose_structure(CompressRun& run) {
   if (run.flags.method != "uniform" && run.flags.method != "knapsack") return by_search(run);
-  save_search(run.folder.file(kSearchFile), run.state);  // a run is known by it
+  if (!run.folder.has(kSearchFile)) save_search(run.folder.file(kSearchFile), run.state);  // a run is known by it
   return run.flags.method == "uniform" ? by_uniform(run) : by_knapsack(run);
 }
 

@@ -13,28 +13,28 @@
 
 namespace fdi::compress {
 
-Pruned prune_under_budget(nn::Model model, const CostOf& cost_of, double budget, int rounds,
-                          const TrainAndScore& train) {
+Pruned prune_under_budget(nn::Model model, const Cost& cost, double budget, int rounds, const TrainAndScore& train) {
   CHECK(rounds > 0);
   nn::UnitGroups groups = nn::unit_groups(model.spec);
-  Pruned out{std::move(model), keep_all(groups), {}};
-  const double whole = cost_of(out.model.spec, groups)(nn::group_counts(groups));
-  for (int round = 1; round <= rounds; ++round) {
-    const double now =
-        round == rounds || budget >= whole ? budget : whole * std::pow(budget / whole, double(round) / rounds);
-    const std::vector<double> score = train(out.model, groups, round);
-    const Cost cost = cost_of(out.model.spec, groups);
-    const Keep keep = choose_under_budget(groups, score, cost, now);
+  const double whole = cost(nn::group_counts(groups)), least = kRoom * budget;
+  Pruned out{std::move(model), std::move(groups), {}, {}, {}};
+  out.keep = keep_all(out.groups);
+  for (int round = 1; round < rounds; ++round) {
+    const double now = least >= whole ? least : whole * std::pow(least / whole, double(round) / (rounds - 1));
+    const Keep keep = choose_under_budget(out.groups, train(out.model, out.groups, round), cost, now);
     out.rounds.push_back({now, cost(widths_of(keep)), widths_of(keep)});
-    for (size_t g = 0; g < keep.units.size(); ++g) {
-      std::vector<int> left;
-      left.reserve(keep.units[g].size());
-      for (const int unit : keep.units[g]) left.push_back(out.keep.units[g][static_cast<size_t>(unit)]);
-      out.keep.units[g] = std::move(left);
-    }
-    out.model = shrink(out.model, groups, keep);
-    groups = nn::unit_groups(out.model.spec);
+    out.keep = kept_of(out.keep, keep);
+    out.model = shrink(out.model, out.groups, keep);
+    out.groups = nn::unit_groups(out.model.spec);
   }
+  out.score = train(out.model, out.groups, rounds);
+  return out;
+}
+
+Keep kept_of(const Keep& left, const Keep& keep) {
+  Keep out = keep;
+  for (size_t g = 0; g < keep.units.size(); ++g)
+    for (int& unit : out.units[g]) unit = left.units[g][static_cast<size_t>(unit)];
   return out;
 }
 

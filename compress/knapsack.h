@@ -1,8 +1,7 @@
 // Saliency under a budget, a strong baseline (after HALP, Shen et al. 2022): the network trains, its units are scored
 // by Taylor importance meanwhile, and the most important ones that a budget pays for stay, the cost of each width
 // looked up with the neighbours' widths as they are; the budget falls over several rounds. Called by `fastdeepiot
-// compress
-// --method knapsack`.
+// compress --method knapsack`.
 #pragma once
 #include <functional>
 #include <vector>
@@ -13,8 +12,6 @@
 
 namespace fdi::compress {
 
-// The cost of a network by its widths; what is returned lives no longer than its arguments.
-using CostOf = std::function<Cost(const nn::NetworkSpec&, const nn::UnitGroups&)>;
 // Trains the model for a round, and returns what each unit was worth meanwhile.
 using TrainAndScore = std::function<std::vector<double>(nn::Model& model, const nn::UnitGroups& groups, int round)>;
 
@@ -23,16 +20,22 @@ struct PruneRound {
   std::vector<int> widths;      // by group
 };
 
+// What is left before the last choice, which is the caller's: it may measure, and choose again.
 struct Pruned {
   nn::Model model;
-  Keep keep;  // of the units that it began with
+  nn::UnitGroups groups;      // of the model
+  Keep keep;                  // of the units that it began with
+  std::vector<double> score;  // by unit of the model, from the last round
   std::vector<PruneRound> rounds;
 };
 
-// The budget falls from the network's cost, by the same factor each round, to `budget` in the last one. Throws Error
-// where even the cheapest widths cost more.
-Pruned prune_under_budget(nn::Model model, const CostOf& cost_of, double budget, int rounds,
-                          const TrainAndScore& train);
+// Each round but the last trains, scores and prunes; the last one leaves the choice. The budget falls from the
+// network's cost, by the same factor each round, to what leaves the last choice some room: kRoom times `budget`. Throws
+// Error where even the cheapest widths cost more.
+constexpr double kRoom = 1.1;
+Pruned prune_under_budget(nn::Model model, const Cost& cost, double budget, int rounds, const TrainAndScore& train);
+// `keep` counts units among those that `left` has kept: the same units, counted as `left` does.
+Keep kept_of(const Keep& left, const Keep& keep);
 
 // Mini-batch SGD at a constant rate over `steps` batches a round, going on through the source's passes.
 struct PruneTraining {

@@ -170,8 +170,9 @@ TEST(Taylor, IsTheChangeOfTheLoss) {
   }
 }
 
-CostOf sum_cost() {
-  return [](const nn::NetworkSpec&, const nn::UnitGroups&) { return Cost(sum_of); };
+// The last choice, without measuring.
+Keep choose_last(const Pruned& pruned, const Cost& cost, double budget) {
+  return kept_of(pruned.keep, choose_under_budget(pruned.groups, pruned.score, cost, budget));
 }
 
 // Planted importances: what stays in the end is the best that the budget pays for, and the keep says which units.
@@ -199,24 +200,25 @@ TEST(Knapsack, KeepsTheBestOfTheOriginalUnits) {
     return score;
   };
   for (const int rounds : {1, 4}) {
-    const Pruned pruned = prune_under_budget(random_model(model.spec), sum_cost(), 8, rounds, train);
-    ASSERT_EQ(std::ssize(pruned.rounds), rounds);
-    for (int r = 0; r < rounds; ++r) {
+    const Pruned pruned = prune_under_budget(random_model(model.spec), sum_of, 8, rounds, train);
+    ASSERT_EQ(std::ssize(pruned.rounds), rounds - 1);
+    for (int r = 0; r < rounds - 1; ++r) {
       const PruneRound& round = pruned.rounds[static_cast<size_t>(r)];
-      EXPECT_NEAR(round.budget, 18 * std::pow(8.0 / 18, (r + 1.0) / rounds), 1e-9);
+      EXPECT_NEAR(round.budget, 18 * std::pow(kRoom * 8.0 / 18, (r + 1.0) / (rounds - 1)), 1e-9);
       EXPECT_LE(round.cost, round.budget);
       EXPECT_EQ(round.cost, sum_of(round.widths));
     }
+    const nn::Model left = shrink(model, groups, pruned.keep);
+    EXPECT_EQ(pruned.model.spec, left.spec);
+    EXPECT_TRUE(std::ranges::equal(pruned.model.parameters.all(), left.parameters.all()));
+    const Keep keep = choose_last(pruned, sum_of, 8);
     // Every unit costs 1: the 8 of the highest worth.
     std::vector<double> sorted = worth;
     std::ranges::sort(sorted, std::greater{});
     for (size_t g = 0; g < 3; ++g)
       for (int u = 0; u < groups.groups[g].count; ++u)
-        EXPECT_EQ(std::ranges::count(pruned.keep.units[g], u),
+        EXPECT_EQ(std::ranges::count(keep.units[g], u),
                   worth[static_cast<size_t>(groups.groups[g].first + u)] >= sorted[7] ? 1 : 0);
-    const nn::Model expected = shrink(model, groups, pruned.keep);
-    EXPECT_EQ(pruned.model.spec, expected.spec);
-    EXPECT_TRUE(std::ranges::equal(pruned.model.parameters.all(), expected.parameters.all()));
   }
 }
 
@@ -246,12 +248,11 @@ TEST(Knapsack, NearTheBestOfAllWidthsOnSteppedTimes) {
       for (int b = 1; b <= 14; ++b)
         for (int c = 1; c <= 10; ++c)
           if (const std::vector<int> widths{a, b, c}; time.cost(widths) <= budget) best = std::max(best, worth(widths));
-    const Pruned pruned = prune_under_budget(
-        random_model(spec),
-        [&](const nn::NetworkSpec& s, const nn::UnitGroups& g) { return time_objective(s, g, model).cost; }, budget, 1,
-        [&](nn::Model&, const nn::UnitGroups&, int) { return score; });
-    EXPECT_LE(pruned.rounds[0].cost, budget);
-    worst = std::min(worst, worth(pruned.rounds[0].widths) / best);
+    const Pruned pruned = prune_under_budget(random_model(spec), time.cost, budget, 1,
+                                             [&](nn::Model&, const nn::UnitGroups&, int) { return score; });
+    const std::vector<int> widths = widths_of(choose_last(pruned, time.cost, budget));
+    EXPECT_LE(time.cost(widths), budget);
+    worst = std::min(worst, worth(widths) / best);
   }
   EXPECT_GT(worst, 0.9);
 }
@@ -261,21 +262,21 @@ TEST(Knapsack, TrainsAndPrunes) {
   const nn::NetworkSpec spec = nn::small_network();
   nn::ArraySource test(200, spec.input, 10, 50, false, 9);
   const nn::UnitGroups whole = nn::unit_groups(spec);
-  const double budget = 0.7 * flops_objective(spec, whole).cost(nn::group_counts(whole));
+  const Cost flops = flops_objective(spec, whole).cost;
+  const double budget = 0.7 * flops(nn::group_counts(whole));
   const auto run = [&] {
     nn::Parameters parameters(spec);
     parameters.initialize(1);
     nn::ArraySource source(640, spec.input, 10, 32, true);
-    return prune_under_budget(
-        {spec, std::move(parameters), {}},
-        [](const nn::NetworkSpec& s, const nn::UnitGroups& g) { return flops_objective(s, g).cost; }, budget, 4,
-        train_with_sgd(source, {.steps = 30, .batch = 32, .lr = 0.02}));
+    return prune_under_budget({spec, std::move(parameters), {}}, flops, budget, 4,
+                              train_with_sgd(source, {.steps = 30, .batch = 32, .lr = 0.02}));
   };
-  Pruned pruned = run();
-  const nn::UnitGroups groups = nn::unit_groups(pruned.model.spec);
-  EXPECT_LE(flops_objective(pruned.model.spec, groups).cost(nn::group_counts(groups)), budget);
-  EXPECT_GT(nn::evaluate(pruned.model.spec, pruned.model.parameters, 50, test).accuracy(), 0.5);
-  EXPECT_EQ(run().keep, pruned.keep);
+  const Pruned pruned = run();
+  const Keep last = choose_under_budget(pruned.groups, pruned.score, flops, budget);
+  EXPECT_LE(flops(widths_of(last)), budget);
+  const nn::Model small = shrink(pruned.model, pruned.groups, last);
+  EXPECT_GT(nn::evaluate(small.spec, small.parameters, 50, test).accuracy(), 0.5);
+  EXPECT_EQ(choose_last(run(), flops, budget), kept_of(pruned.keep, last));
 }
 
 }  // namespace
