@@ -4,16 +4,18 @@
 #include <map>
 
 #include "core/rng.h"
+#include "core/threads.h"
 #include "nn/fuse.h"
 
 namespace fdi::compress {
 
 std::vector<float> draw_masks(std::span<const float> probability, int examples, uint64_t seed, uint64_t draw) {
-  std::vector<float> masks;
-  masks.reserve(probability.size() * static_cast<size_t>(examples));
+  std::vector<float> masks(probability.size() * static_cast<size_t>(examples));
+#pragma omp parallel for schedule(static) num_threads(core::threads())
   for (int b = 0; b < examples; ++b) {
     core::Rng rng(seed, core::Stream::kMask, draw, b);
-    for (const float p : probability) masks.push_back(rng.uniform() < p ? 1.0F : 0.0F);
+    float* z = masks.data() + static_cast<size_t>(b) * probability.size();
+    for (const float p : probability) *z++ = rng.uniform() < p ? 1.0F : 0.0F;
   }
   return masks;
 }
@@ -77,10 +79,11 @@ nn::LossResult MaskedCritic::forward(std::span<const float> masks, const float* 
                                      std::span<const int> lengths, bool training, uint64_t seed, uint64_t step) {
   const auto batch = static_cast<int>(labels.size());
   CHECK(masks.size() == labels.size() * static_cast<size_t>(units_));
-  for (Place& place : places_) {
-    float* to = place.factor.data();
-    for (int b = 0; b < batch; ++b) {
-      const float* z = masks.data() + int64_t{b} * units_;
+#pragma omp parallel for schedule(static) num_threads(core::threads())
+  for (int b = 0; b < batch; ++b) {
+    const float* z = masks.data() + int64_t{b} * units_;
+    for (Place& place : places_) {
+      float* to = place.factor.data() + b * std::ssize(place.unit);
       for (const int unit : place.unit) *to++ = unit == nn::kFixedUnit ? 1.0F : z[unit];
     }
   }

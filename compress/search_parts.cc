@@ -62,13 +62,19 @@ std::vector<Limit> limits_of(const SearchConfig& config, const nn::NetworkSpec& 
 // log P = z log q + (1 - z) log(1 - q)
 std::vector<double> score_gradient(std::span<const float> masks, std::span<const float> q,
                                    std::span<const double> advantage) {
-  std::vector<double> gradient(q.size());
+  // Of each unit what a kept and a dropped one add, so that the sum over examples holds no division.
+  std::vector<double> kept(q.size()), dropped(q.size()), gradient(q.size());
+  for (size_t u = 0; u < q.size(); ++u) {
+    const double at = std::clamp(double{q[u]}, kSmallest, 1 - kSmallest);
+    kept[u] = 1 / at;
+    dropped[u] = -1 / (1 - at);
+  }
   const double scale = 1.0 / static_cast<double>(advantage.size());
-  for (size_t b = 0; b < advantage.size(); ++b)
-    for (size_t u = 0; u < q.size(); ++u) {
-      const double at = std::clamp(double{q[u]}, kSmallest, 1 - kSmallest);
-      gradient[u] += scale * advantage[b] * (masks[b * q.size() + u] > 0 ? 1 / at : -1 / (1 - at));
-    }
+  for (size_t b = 0; b < advantage.size(); ++b) {
+    const float* z = masks.data() + b * q.size();
+    const double weight = scale * advantage[b];
+    for (size_t u = 0; u < q.size(); ++u) gradient[u] += weight * (z[u] > 0 ? kept[u] : dropped[u]);
+  }
   return gradient;
 }
 

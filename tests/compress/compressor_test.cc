@@ -4,10 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "core/threads.h"
 #include "nn/zoo.h"
 #include "tests/nn/deepsense_like.h"
 
@@ -90,6 +92,41 @@ TEST(Compressor, ReadsTheColumnsOfEachUnit) {
     for (int j = 0; j < n; ++j) sum += h[j] * t[j * 3 + u];
     EXPECT_NEAR(p[static_cast<size_t>(u)], sigmoid(sum), 1e-6);
   }
+}
+
+// Columns of 600 weights, taken in several pieces: each unit sees its own, whatever the number of threads.
+TEST(Compressor, LongColumnsArriveWhole) {
+  constexpr int kIn = 600, kUnits = 5;
+  const nn::NetworkSpec spec{
+      "long",
+      {kIn},
+      {{Op::kFc, "hidden", {nn::LayerSpec::kInput}, {.units = kUnits}}, {Op::kFc, "out", {0}, {.units = 2}}}};
+  const nn::UnitGroups groups = nn::unit_groups(spec);
+  nn::Parameters critic = random_parameters(spec);
+  Compressor compressor(spec, groups, 1);
+  nn::Parameters& own = compressor.parameters();
+  const auto tensor = [&](nn::Parameters& of, const char* name) { return of.tensor(*of.find(name)); };
+  const int before = core::threads();
+  std::vector<float> first;
+  for (const int threads : {1, 2, 3}) {
+    core::set_threads(threads);
+    const auto p = compressor.forward(critic);
+    if (first.empty()) first.assign(p.begin(), p.end());
+    EXPECT_TRUE(std::ranges::equal(p, first)) << threads;
+  }
+  core::set_threads(before);
+  // Only the weights' product with a counts: moving all of it into the first number of each column changes nothing.
+  const core::Tensor weight = tensor(critic, "hidden.weight"), bias = tensor(critic, "hidden.bias");
+  const float* a = tensor(own, "a0.weight").data;
+  for (int u = 0; u < kUnits; ++u) {
+    double sum = 0;
+    for (int i = 0; i < kIn; ++i) sum += double{a[i]} * weight.data[i * kUnits + u];
+    for (int i = 0; i < kIn; ++i) weight.data[i * kUnits + u] = 0;
+    weight.data[u] = static_cast<float>(sum / a[0]);
+  }
+  EXPECT_NE(bias.data[0], 0);
+  const auto p = compressor.forward(critic);
+  for (size_t u = 0; u < kUnits; ++u) EXPECT_NEAR(p[u], first[u], 1e-5);
 }
 
 TEST(Compressor, ParallelBranchesShareAStep) {
