@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include "core/error.h"
 #include "core/rng.h"
@@ -87,27 +88,39 @@ void join(nn::SpecBuilder& b, std::vector<int> parts, const std::string& name) {
   b.add_on(std::move(parts), Op::kConcat, name, {.axis = 0});
 }
 
+// All M^T lie one after the other in one tensor, in rows of so many floats that no axis is too long for a tensor; a
+// divisor of every M's size, so that each begins with a row.
+int row_floats(const std::vector<Stage>& stages) {
+  int64_t total = 0, common = 0;
+  for (const Stage& s : stages) {
+    total += int64_t{s.columns} * s.rows;
+    common = std::gcd(common, int64_t{s.columns} * s.rows);
+  }
+  for (int64_t row = 1; total <= nn::kMaxElements && row <= common; ++row)
+    if (common % row == 0 && total / row <= nn::kMaxDimension) return static_cast<int>(row);
+  core::fail(
+      "the compressor reads all weights that produce units as one tensor: {} of them, and one holds at most {}, or {} "
+      "where the layers' widths have no common divisor; take a narrower network, or widths that are multiples of 64",
+      total, nn::kMaxElements, nn::kMaxDimension);
+}
+
 nn::NetworkSpec make_spec(const std::vector<Stage>& stages, bool bias) {
+  const int row = row_floats(stages);
   int64_t total = 0;
   for (const Stage& s : stages) total += int64_t{s.columns} * s.rows;
-  if (total > nn::kMaxDimension)
-    core::fail(
-        "the compressor reads all weights that produce units as one axis of a tensor: {} of them, and an axis holds at "
-        "most {}; take a narrower network",
-        total, nn::kMaxDimension);
-  nn::SpecBuilder b("compressor", {static_cast<int>(total)});
+  nn::SpecBuilder b("compressor", {static_cast<int>(total / row), row});
   std::vector<int> looks, answers;
   int at = 0;
   for (size_t l = 0; l < stages.size(); ++l) {
     const auto [groups, columns, rows] = stages[l];
-    b.add_on({nn::LayerSpec::kInput}, Op::kSlice, fmt::format("m{}", l),
-             {.axis = 0, .begin = at, .end = at + columns * rows});
+    const int end = at + static_cast<int>(int64_t{columns} * rows / row);
+    b.add_on({nn::LayerSpec::kInput}, Op::kSlice, fmt::format("m{}", l), {.axis = 0, .begin = at, .end = end});
     b.add(Op::kReshape, fmt::format("m{}_matrix", l), {.shape = {columns, rows}});
     b.add(Op::kFc, fmt::format("a{}", l), {.units = 1, .bias = false});
     b.add(Op::kReshape, fmt::format("am{}", l), {.shape = {columns}});
     b.add(Op::kFc, fmt::format("b{}", l), {.units = Compressor::kState, .bias = false});
     looks.push_back(b.add(Op::kReshape, fmt::format("v{}", l), {.shape = {1, Compressor::kState}}));
-    at += columns * rows;
+    at = end;
   }
   join(b, looks, "v");
   const int lstm = b.add(Op::kLstm, "lstm", {.units = Compressor::kState});

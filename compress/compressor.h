@@ -18,7 +18,7 @@ class Compressor {
   static constexpr int kState = 64;
 
   // Other than 0.5, `start` adds a bias to h_l T_l, so that all p begin near it. Throws Error where the critic's
-  // weights pass what one input of a network may hold.
+  // weights pass what one tensor may hold.
   Compressor(const nn::NetworkSpec& critic, const nn::UnitGroups& groups, uint64_t seed, double start = 0.5);
 
   // By unit: the probability of being kept, valid until the next call.

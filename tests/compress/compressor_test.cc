@@ -58,75 +58,80 @@ TEST(Compressor, GradientMatchesDifferences) {
   EXPECT_GT(largest, 1e-2);
 }
 
-// p by unit depends on the unit's own columns in the way of the formula, for a layer whose numbers can be followed.
-TEST(Compressor, ReadsTheColumnsOfEachUnit) {
-  const nn::NetworkSpec spec{
-      "two", {2}, {{Op::kFc, "hidden", {nn::LayerSpec::kInput}, {.units = 3}}, {Op::kFc, "out", {0}, {.units = 2}}}};
-  const nn::UnitGroups groups = nn::unit_groups(spec);
-  const nn::Parameters critic = random_parameters(spec);
-  Compressor compressor(spec, groups, 4);
-  ASSERT_EQ(compressor.spec().input, (core::Shape{9}));  // (2 weights + a bias) * 3 units
-  const std::vector<float> p(compressor.forward(critic).begin(), compressor.forward(critic).end());
-
-  nn::Parameters& own = compressor.parameters();
+// One fc whose units can go, and its p by the formula.
+nn::NetworkSpec hidden_layer(int in, int units) {
+  return {"hidden",
+          {in},
+          {{Op::kFc, "hidden", {nn::LayerSpec::kInput}, {.units = units}}, {Op::kFc, "out", {0}, {.units = 2}}}};
+}
+std::vector<double> p_by_hand(const nn::Parameters& critic, nn::Parameters& own) {
   const auto tensor = [&](const nn::Parameters& of, const char* name) { return of.tensor(*of.find(name)); };
-  const float *weight = tensor(critic, "hidden.weight").data, *bias = tensor(critic, "hidden.bias").data;
+  const core::ConstTensor weight = tensor(critic, "hidden.weight");
+  const int in = weight.shape[0], units = weight.shape[1];
+  const float* bias = tensor(critic, "hidden.bias").data;
   const float *a = tensor(own, "a0.weight").data, *b = tensor(own, "b0.weight").data,
               *t = tensor(own, "t0.weight").data;
   const float *w = tensor(own, "lstm.input_weight").data, *c = tensor(own, "lstm.bias").data;
   constexpr int n = Compressor::kState;
   const auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
-  std::vector<double> v(n), h(n);
-  for (int j = 0; j < n; ++j)
-    for (int u = 0; u < 3; ++u) v[j] += (a[0] * weight[u] + a[1] * weight[3 + u] + a[2] * bias[u]) * b[u * n + j];
+  std::vector<double> look(static_cast<size_t>(units)), v(n), h(n), p;
+  for (int u = 0; u < units; ++u) look[static_cast<size_t>(u)] = double{a[in]} * bias[u];
+  for (int64_t i = 0; i < in; ++i)
+    for (int u = 0; u < units; ++u) look[static_cast<size_t>(u)] += double{a[i]} * weight.data[i * units + u];
+  for (int u = 0; u < units; ++u)
+    for (int j = 0; j < n; ++j) v[static_cast<size_t>(j)] += look[static_cast<size_t>(u)] * b[u * n + j];
   for (int j = 0; j < n; ++j) {
     const auto gate = [&](int k) {  // i, f, g, o; the state before is zero
       double sum = c[k * n + j];
-      for (int i = 0; i < n; ++i) sum += v[i] * w[i * 4 * n + k * n + j];
+      for (int i = 0; i < n; ++i) sum += v[static_cast<size_t>(i)] * w[i * 4 * n + k * n + j];
       return sum;
     };
-    h[j] = sigmoid(gate(3)) * std::tanh(sigmoid(gate(0)) * std::tanh(gate(2)));
+    h[static_cast<size_t>(j)] = sigmoid(gate(3)) * std::tanh(sigmoid(gate(0)) * std::tanh(gate(2)));
   }
-  for (int u = 0; u < 3; ++u) {
+  for (int u = 0; u < units; ++u) {
     double sum = 0;
-    for (int j = 0; j < n; ++j) sum += h[j] * t[j * 3 + u];
-    EXPECT_NEAR(p[static_cast<size_t>(u)], sigmoid(sum), 1e-6);
+    for (int j = 0; j < n; ++j) sum += h[static_cast<size_t>(j)] * t[j * units + u];
+    p.push_back(sigmoid(sum));
   }
+  return p;
 }
 
-// Columns of 600 weights, taken in several pieces: each unit sees its own, whatever the number of threads.
-TEST(Compressor, LongColumnsArriveWhole) {
-  constexpr int kIn = 600, kUnits = 5;
-  const nn::NetworkSpec spec{
-      "long",
-      {kIn},
-      {{Op::kFc, "hidden", {nn::LayerSpec::kInput}, {.units = kUnits}}, {Op::kFc, "out", {0}, {.units = 2}}}};
-  const nn::UnitGroups groups = nn::unit_groups(spec);
-  nn::Parameters critic = random_parameters(spec);
-  Compressor compressor(spec, groups, 1);
-  nn::Parameters& own = compressor.parameters();
-  const auto tensor = [&](nn::Parameters& of, const char* name) { return of.tensor(*of.find(name)); };
+// p by unit depends on the unit's own columns in the way of the formula: of few weights; of columns that are taken in
+// several pieces; of more weights than an axis of a tensor may have.
+TEST(Compressor, ReadsTheColumnsOfEachUnit) {
   const int before = core::threads();
-  std::vector<float> first;
-  for (const int threads : {1, 2, 3}) {
-    core::set_threads(threads);
-    const auto p = compressor.forward(critic);
-    if (first.empty()) first.assign(p.begin(), p.end());
-    EXPECT_TRUE(std::ranges::equal(p, first)) << threads;
+  for (const auto& [in, units] : {std::pair{2, 3}, {600, 5}, {4099, 4100}}) {
+    const nn::NetworkSpec spec = hidden_layer(in, units);
+    const nn::Parameters critic = random_parameters(spec);
+    Compressor compressor(spec, nn::unit_groups(spec), 4);
+    EXPECT_EQ(compressor.spec().input.size(), int64_t{in + 1} * units) << "weights and a bias";
+    const std::vector<double> want = p_by_hand(critic, compressor.parameters());
+    std::vector<float> first;
+    for (const int threads : {1, 2, 3}) {
+      core::set_threads(threads);
+      const auto p = compressor.forward(critic);
+      for (size_t u = 0; u < p.size(); ++u) ASSERT_NEAR(p[u], want[u], 1e-5) << in << " inputs, unit " << u;
+      if (first.empty()) first.assign(p.begin(), p.end());
+      EXPECT_TRUE(std::ranges::equal(p, first)) << threads << " threads";
+    }
   }
   core::set_threads(before);
-  // Only the weights' product with a counts: moving all of it into the first number of each column changes nothing.
-  const core::Tensor weight = tensor(critic, "hidden.weight"), bias = tensor(critic, "hidden.bias");
-  const float* a = tensor(own, "a0.weight").data;
-  for (int u = 0; u < kUnits; ++u) {
-    double sum = 0;
-    for (int i = 0; i < kIn; ++i) sum += double{a[i]} * weight.data[i * kUnits + u];
-    for (int i = 0; i < kIn; ++i) weight.data[i * kUnits + u] = 0;
-    weight.data[u] = static_cast<float>(sum / a[0]);
+}
+
+TEST(Compressor, RefusesWhatNoTensorHolds) {
+  // 4099 * 4097 weights, then 3 * 4100: more than 2^24, and no common divisor.
+  const nn::NetworkSpec spec{"odd",
+                             {4096},
+                             {{Op::kFc, "one", {nn::LayerSpec::kInput}, {.units = 4099}},
+                              {Op::kFc, "two", {0}, {.units = 3}},
+                              {Op::kFc, "out", {1}, {.units = 2}}}};
+  try {
+    Compressor(spec, nn::unit_groups(spec), 1);
+    FAIL();
+  } catch (const core::Error& e) {
+    EXPECT_THAT(e.what(), testing::HasSubstr("16805903 of them"));
+    EXPECT_THAT(e.what(), testing::HasSubstr("widths that are multiples of 64"));
   }
-  EXPECT_NE(bias.data[0], 0);
-  const auto p = compressor.forward(critic);
-  for (size_t u = 0; u < kUnits; ++u) EXPECT_NEAR(p[u], first[u], 1e-5);
 }
 
 TEST(Compressor, ParallelBranchesShareAStep) {
