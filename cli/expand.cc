@@ -5,17 +5,19 @@
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <optional>
 
 #include "cli/before_after.h"
 #include "cli/commands.h"
 #include "cli/compress_result.h"
 #include "cli/options.h"
+#include "cli/run_folder.h"
 #include "cli/time_model_choice.h"
 #include "compress/expand.h"
 #include "compress/shrink.h"
 #include "compress/verify.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "profile/op_model.h"
 #include "profile/safe_region.h"
 
@@ -90,9 +92,23 @@ nlohmann::json trials_json(const Outcome& outcome, const nn::Model& model, const
   return trials;
 }
 
+// Where the model goes: a file, or a folder that `report` reads like one of compress.
+struct Place {
+  explicit Place(const std::string& out) : file(out) {
+    if (out.ends_with(".safetensors")) {
+      check_writable(out);
+    } else if (!out.empty()) {
+      folder.emplace(out, false);
+      file = folder->model();
+    }
+  }
+  std::string file;  // empty: nowhere
+  std::optional<RunFolder> folder;
+};
+
 void expand(const ExpandFlags& flags) {
   const auto start = std::chrono::steady_clock::now();
-  if (!flags.out.empty()) check_writable(flags.out);
+  const Place place(flags.out);
   const nn::Model model = nn::load_model(flags.model);
   const nn::UnitGroups groups = nn::unit_groups(model.spec);
   nn::require_groups(model.spec, groups);
@@ -105,14 +121,15 @@ void expand(const ExpandFlags& flags) {
 
   const Outcome outcome = decide(flags, model, groups, times, timed.engine());
   const nn::Model wide = compress::widen(model, groups, outcome.widths);
-  if (!flags.out.empty()) nn::save_model(flags.out, wide.spec, wide.parameters, wide.metadata);
+  if (place.folder) place.folder->make();
+  if (!place.file.empty()) nn::save_model(place.file, wide.spec, wide.parameters, wide.metadata);
   const BeforeAfter pair{model, wide, timed.engine(), &chosen->model,
                          compress::max_output_difference(model, wide, kExamples, flags.common.seed)};
   nlohmann::json result = before_after_json(pair, outcome.times);
   const nlohmann::json simplified = simplified_models(chosen->model, model.spec);
   std::string text = chosen->forced() ? chosen->note + "\n" : "";
   for (const auto& [layer, rule] : simplified.items()) text += fmt::format("{}: {}\n", layer, rule.get<std::string>());
-  text += before_after_text(pair, result) + outcome.text + (flags.out.empty() ? "" : flags.out + "\n");
+  text += before_after_text(pair, result) + outcome.text + (place.file.empty() ? "" : place.file + "\n");
   print(flags.common, text);
   const auto outside = warn_outside(profile::predict_network(chosen->model, wide.spec));
 
@@ -129,6 +146,7 @@ void expand(const ExpandFlags& flags) {
   result["machine"] = device::key(chosen->model.device());
   result["seed"] = flags.common.seed;
   result["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (place.folder) core::write_file_atomically(place.folder->file("result.json"), result.dump(2) + "\n");
   write_result(flags.common, result);
 }
 
@@ -138,8 +156,11 @@ void add_expand(CLI::App& app) {
   CLI::App* command = app.add_subcommand("expand", "Widen layers where that is faster: equal outputs, no training");
   const auto flags = std::make_shared<ExpandFlags>();
   command->add_option("--model", flags->model, "The model file")->type_name("FILE")->required();
-  command->add_option("--out", flags->out, "The wider model; the same network where nothing is faster")
-      ->type_name("FILE");
+  command
+      ->add_option("--out", flags->out,
+                   "The wider model; the same network where nothing is faster: X.safetensors, or a folder for it and "
+                   "result.json, which `report` reads")
+      ->type_name("FILE|RUN");
   command
       ->add_option("--expand", flags->expand,
                    "joint: all widths together; paper: layer by layer, the multiples that the rules ask for")

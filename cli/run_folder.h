@@ -1,4 +1,4 @@
-// The folder of a run of `train` or `compress`: a checkpoint to go on from, and the model in the end.
+// The folder of a run of `train`, `compress` or `expand`: a checkpoint to go on from, and the model in the end.
 #pragma once
 #include <string>
 

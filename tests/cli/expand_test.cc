@@ -67,6 +67,17 @@ TEST_F(Expand, WritesTheWiderModel) {
   }
 }
 
+// The folder holds what `report` reads, and is never overwritten.
+TEST_F(Expand, WritesARunOfItsOwn) {
+  write_model(device_);
+  const Result r = expand({"--out", "runs/wide", "--json", "out.json"});
+  ASSERT_EQ(r.status, 0) << r.err;
+  EXPECT_EQ(nn::load_model(path("runs/wide/model.safetensors")).spec.name, "lenet");
+  EXPECT_EQ(core::read_file(path("runs/wide/result.json")), core::read_file(path("out.json")));
+  EXPECT_THAT(expand({"--out", "runs/wide"}).err, HasSubstr("--out runs/wide: holds a run already"));
+  EXPECT_EQ(run({"report", "runs", "--out", "page.html"}).status, 0) << core::read_file(path("stderr"));
+}
+
 // Whatever the stopwatch says here, what is written, said and measured agree.
 TEST_F(Expand, MeasuresBeforeItAccepts) {
   write_model(device_);
@@ -109,8 +120,8 @@ TEST_F(Expand, RefusesWhatCannotBe) {
   EXPECT_THAT(forced.out, HasSubstr("model of ANOTHER DEVICE"));
 
   write_model(device_);
-  fs::create_directory(path("folder"));
-  EXPECT_THAT(expand({"--out", "folder"}).err, HasSubstr("folder: is a folder; give a file name"));
+  fs::create_directory(path("folder.safetensors"));
+  EXPECT_THAT(expand({"--out", "folder.safetensors"}).err, HasSubstr("is a folder; give a file name"));
   EXPECT_THAT(expand({"--expand", "most"}).err, HasSubstr("--expand"));
   EXPECT_THAT(expand({"--verify", "perhaps"}).err, HasSubstr("--verify"));
   core::write_file_atomically(path("times.json"), "{\"format\":");

@@ -111,7 +111,7 @@ TEST_F(Train, ARunIsNeverOverwrittenAndResumesOnlyAsItWas) {
   refused(tiny("run", {"--resume"}), "leave out --resume");
   ASSERT_EQ(run(tiny("run", {"--validation", "0.2"})).status, 0);
   const std::string model = core::read_file(path("run/model.safetensors"));
-  refused(tiny("run"), "--out run: holds a run already; add --resume");
+  refused(tiny("run"), "--out run: holds a run already; choose another folder, or add --resume");
   refused(tiny("run", {"--resume", "--lr", "0.5"}), "cannot resume: lr is 0.5, was 0.02");
   refused({"train", "--out", "run", "--resume", "--batch", "7"}, "cannot resume: batch is 7, was 32");
   refused({"train", "--out", "run", "--resume", "--seed", "9"}, "cannot resume: seed is 9, was 1");
