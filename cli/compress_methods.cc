@@ -136,7 +136,7 @@ void record_rounds(CompressRun& run, const std::vector<compress::PruneRound>& ro
     record.widths = round.widths;
     record.size = size(round.widths);
     record.cost = round.cost;
-    record.accuracy = -1;
+    record.threshold = record.accuracy = -1;  // there is none
     record.predicted_ms = run.costs.predicted_ms ? run.costs.predicted_ms(round.widths) : -1;
   }
 }

@@ -18,6 +18,7 @@ json history_to_json(const CompressResult& r) {
   for (const compress::StageRecord& record : r.state.history) {
     json stage = stage_to_json(record);
     stage["widths"] = widths_to_json(nn::with_widths(r.original.spec, r.state.groups, record.widths));
+    stage["threshold"] = null_below_zero(record.threshold);
     stage["accuracy"] = null_below_zero(record.accuracy);
     stage["predicted_ms"] = null_below_zero(record.predicted_ms);
     history.push_back(std::move(stage));

@@ -60,9 +60,11 @@ std::string inlined(const DrawnPicture& drawn, const std::string& id) {
 }
 
 std::string figure(const DrawnPicture& drawn, const std::string& id) {
-  return fmt::format("<figure class=\"{}\">\n<h3>{}</h3>\n{}\n<figcaption>{}</figcaption>\n</figure>\n",
-                     drawn.picture.layout.width < 600 ? "half" : "full", escape(drawn.picture.title),
-                     inlined(drawn, id), escape(drawn.picture.caption));
+  return fmt::format(
+      "<figure class=\"{}\">\n<h3>{}</h3>\n<div class=\"scroll\" "
+      "tabindex=\"0\">{}</div>\n<figcaption>{}</figcaption>\n</figure>\n",
+      drawn.picture.layout.width < 600 ? "half" : "full", escape(drawn.picture.title), inlined(drawn, id),
+      escape(drawn.picture.caption));
 }
 
 // `text_columns`: how many of the first columns are words.

@@ -117,13 +117,14 @@ Picture widths_picture(const Experiment& experiment, const std::vector<const Run
 }
 
 Picture history_picture(const std::vector<const Run*>& runs) {
+  // Each panel's key has a line for two methods: the picture grows by them, not the panels smaller.
   Picture picture{"history",
                   "How the search went",
                   "The searches of the best runs, stage by stage: a threshold rises, units below it go, and accuracy "
                   "and time fall until the target is met. Accuracy is that of the network before fine-tuning, on "
                   "validation images, with each unit weighted by its probability of staying.",
                   {},
-                  {.width = 860, .height = 620, .columns = 2}};
+                  {.width = 860, .height = 560 + 40 * static_cast<int>(runs.size() / 2), .columns = 2}};
   const auto panel = [&](const char* y, const std::function<std::optional<double>(const Stage&)>& value) {
     Figure figure{.title = y, .x = "iteration", .y = ""};
     for (const Run* run : runs) {

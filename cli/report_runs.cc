@@ -104,12 +104,11 @@ Design read_design(const Fields& fields, const std::string& suffix, const std::v
 }
 
 Stage read_stage(const Fields& fields) {
-  Stage stage{fields.number("iteration"),
-              fields.number("threshold"),
-              fields.number("size"),
-              0,
-              std::nullopt,
-              fields.optional_number("predicted_ms")};
+  Stage stage;
+  stage.iteration = fields.number("iteration");
+  stage.size = fields.number("size");
+  stage.threshold = fields.optional_number("threshold");
+  stage.predicted_ms = fields.optional_number("predicted_ms");
   for (const auto& [layer, units] : fields.at("widths").items()) {  // an object or a list
     if (!units.is_number_integer()) core::fail("{}: widths: {} is no whole number", fields.where(), units.dump());
     stage.units += units.get<int64_t>();

@@ -27,9 +27,9 @@ struct LayerTime {
   double before_us = 0, after_us = 0;  // predicted
 };
 struct Stage {  // of a search
-  double iteration = 0, threshold = 0, size = 0;
+  double iteration = 0, size = 0;
   int64_t units = 0;  // of all layers
-  std::optional<double> accuracy, predicted_ms;
+  std::optional<double> threshold, accuracy, predicted_ms;
 };
 struct Candidate {  // that was measured before one was chosen
   std::optional<double> predicted_ms;

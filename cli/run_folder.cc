@@ -12,7 +12,9 @@ namespace fs = std::filesystem;
 RunFolder::RunFolder(const std::string& path, bool resume, const char* first) : path_(path) {
   const bool held = has(first) || fs::exists(model());
   if (held && !resume)
-    core::fail("--out {}: holds a run already; choose another folder, or add --resume to go on with one that was stopped", path);
+    core::fail(
+        "--out {}: holds a run already; choose another folder, or add --resume to go on with one that was stopped",
+        path);
   if (!has(first) && resume)
     core::fail("--resume: {} is not there; leave out --resume to start a new run", file(first));
   check_place();

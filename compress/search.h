@@ -59,8 +59,8 @@ nlohmann::json search_config_to_json(const SearchConfig& config);
 SearchConfig search_config_from_json(const nlohmann::json& json);  // throws Error for a value out of range
 
 struct StageRecord {
-  int64_t iteration = 0;  // finished ones
-  double threshold = 0;
+  int64_t iteration = 0;    // finished ones
+  double threshold = 0;     // -1: there is none
   std::vector<int> widths;  // by group: units at or above the threshold
   double size = 1;          // part of the parameters that they leave
   double cost = 0;          // of the objective

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <filesystem>
 #include <map>
 
@@ -109,7 +110,23 @@ std::string style(const Curve& curve) {
   return "";
 }
 
-std::string commands(const Figure& figure, const std::string& data) {
+// At most six numbers below a panel, whose labels would touch in half a picture; gnuplot itself may put a dozen.
+std::string few_ticks(const Figure& figure) {
+  double low = figure.x_from_zero ? 0 : INFINITY, high = -INFINITY;
+  for (const Curve& curve : figure.curves)
+    for (const auto& [x, y] : curve.points) {
+      low = std::min(low, x);
+      high = std::max(high, x);
+    }
+  if (!(high > low)) return "autofreq";
+  const double least = (high - low) / 5, decade = std::pow(10, std::floor(std::log10(least)));
+  double step = 10 * decade;
+  for (const double factor : {5.0, 2.0, 1.0})
+    if (factor * decade >= least) step = factor * decade;
+  return fmt::format("{:g}", step);
+}
+
+std::string commands(const Figure& figure, const std::string& data, int columns) {
   const std::string x_range = !figure.labels.empty() ? fmt::format("[-0.7:{}]", figure.labels.size() - 0.3)
                               : figure.x_from_zero   ? "[0:*]"
                                                      : "[*:*]";
@@ -117,11 +134,12 @@ std::string commands(const Figure& figure, const std::string& data) {
       "set title {}\nset xlabel {}\nset ylabel {}\nset xrange {}\nset yrange {}\nset key {}\n", text_of(figure.title),
       text_of(figure.x), text_of(figure.y), x_range, figure.y_from_zero ? "[0:*]" : "[*:*]",
       figure.curves.size() > 1 ? "tmargin center horizontal samplen 1.5" : "off");
-  text += figure.labels.empty() ? "set xtics norotate\n" : "set xtics rotate by 40 right\n";
+  text += !figure.labels.empty() ? "set xtics autofreq rotate by 40 right\n"
+                                 : fmt::format("set xtics norotate {}\n", columns > 1 ? few_ticks(figure) : "autofreq");
   text += "plot ";
   for (size_t k = 0; k < figure.curves.size(); ++k) {
-    const std::string columns = figure.labels.empty() ? fmt::format("1:{}", k + 2) : fmt::format("{}:xtic(1)", k + 2);
-    text += fmt::format("{}{} using {} skip 1 with {} title {}", k == 0 ? "" : ", \\\n  ", text_of(data), columns,
+    const std::string values = figure.labels.empty() ? fmt::format("1:{}", k + 2) : fmt::format("{}:xtic(1)", k + 2);
+    text += fmt::format("{}{} using {} skip 1 with {} title {}", k == 0 ? "" : ", \\\n  ", text_of(data), values,
                         style(figure.curves[k]), text_of(figure.curves[k].name));
   }
   return text + "\n";
@@ -143,7 +161,7 @@ Plotted plot(const std::string& prefix, const std::vector<Figure>& panels, const
     const std::string data = fmt::format("{}.plot{}.csv", prefix, i == 0 ? "" : std::to_string(i + 1));
     core::write_file_atomically(data, table(panels[i]));
     out.files.push_back(data);
-    text += commands(panels[i], file_name(data));
+    text += commands(panels[i], file_name(data), layout.columns);
   }
   core::write_file_atomically(script, text);
   out.files.push_back(script);

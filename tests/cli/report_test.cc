@@ -1,17 +1,12 @@
 // `report` through the program, on results made by hand: every figure is on the page, the page needs nothing beside
 // itself, and what cannot be read is named.
-#include <fmt/format.h>
-#include <gmock/gmock.h>
-
-#include <nlohmann/json.hpp>
-
 #include "device/component.h"
 #include "device/engine.h"
 #include "nn/model_file.h"
 #include "nn/unit_groups.h"
 #include "nn/zoo.h"
 #include "profile/time_model.h"
-#include "tests/cli/program.h"
+#include "tests/cli/report_program.h"
 
 namespace fdi::cli {
 namespace {
@@ -20,86 +15,13 @@ using nlohmann::json;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// As `compress` writes it; widths of LeNet.
-json result(const std::string& method, const std::string& name, double accuracy, double ms) {
-  json original, widths;
-  for (const auto& [layer, units] : {std::pair("conv1", 6), {"conv2", 16}, {"fc1", 120}, {"fc2", 84}, {"fc3", 10}}) {
-    original[layer] = units;
-    widths[layer] = std::string(layer) == "fc3" ? units : units / 2;
-  }
-  const auto stage = [&](int iteration, double threshold, double left) {
-    return json{{"iteration", iteration},
-                {"threshold", threshold},
-                {"widths", {6, 16, 120, 84}},
-                {"size", left},
-                {"cost", 0.0},
-                {"loss", 1.5},
-                {"accuracy", 0.7 * left},
-                {"predicted_ms", ms}};
-  };
-  return {{"method", method},
-          {"name", name},
-          {"accuracy", accuracy},
-          {"accuracy_original", 0.75},
-          {"predicted_ms", 1.25 * ms},
-          {"predicted_ms_original", 0.9},
-          {"measured_ms", ms},
-          {"measured_ms_original", 1.0},
-          {"parameters", 15432},
-          {"parameters_original", 61706},
-          {"flops", 220000},
-          {"flops_original", 850000},
-          {"peak_memory_mb", 0.125},
-          {"peak_memory_mb_original", 0.5},
-          {"widths", widths},
-          {"widths_original", original},
-          {"seed", 7},
-          {"target", "25% of the parameters"},
-          {"command", "fastdeepiot compress --model m.safetensors --out runs/" + method},
-          {"machine", "board | cpu | native"},
-          {"engine", "native"},
-          {"threads", 1},
-          {"isa", "avx2"},
-          {"data", {{"name", "cifar10"}}},
-          {"seconds", 95},
-          {"layers",
-           {{{"name", "conv1"}, {"before_us", 400.0}, {"after_us", 210.0}},
-            {{"name", "conv2"}, {"before_us", 500.0}, {"after_us", 300.0}},
-            {{"name", "pool"}, {"before_us", 2.0}, {"after_us", 1.0}}}},
-          {"history", {stage(100, 0.7, 0.9), stage(200, 0.8, 0.6)}},
-          {"candidates", json::array()}};
-}
-
-class Report : public Program {
- protected:
-  void write(const std::string& name, const json& value) const {
-    std::filesystem::create_directories((dir_ / name).parent_path());
-    core::write_file_atomically(path(name), value.dump(2));
-  }
-  void write_two() const {
-    write("runs/a/result.json", result("deepiot", "DeepIoT", 0.741, 0.640));
-    write("runs/b/result.json", result("fastdeepiot", "FastDeepIoT", 0.749, 0.321));
-  }
-  // Exit status 2 and a line that says `what`; no page is left.
-  void refused(const std::vector<std::string>& arguments, const std::string& what) const {
-    const Result r = run(arguments);
-    EXPECT_EQ(r.status, 2) << r.out;
-    EXPECT_THAT(r.err, HasSubstr(what));
-    EXPECT_FALSE(std::filesystem::exists(path("runs/report.html")));
-  }
-  // Empty, or what is wrong with the page.
-  std::string faults(const std::string& page) const {
-    const std::string command =
-        fmt::format("/usr/bin/python3 {}/tests/cli/check_page.py {} > {}", FDI_SOURCE_DIR, path(page), path("faults"));
-    return std::system(command.c_str()) == 0 ? "" : "faults: " + core::read_file(path("faults"));
-  }
-};
+class Report : public ReportProgram {};
 
 bool has_gnuplot() { return std::system("command -v gnuplot >/dev/null") == 0; }
 
 TEST_F(Report, ShowsEveryRun) {
   write_two();
-  json third = result("deepiot", "DeepIoT", 0.7, 0.5);
+  json third = compress_result("deepiot", "DeepIoT", 0.7, 0.5);
   third["candidates"] = {{{"predicted_ms", 0.52}, {"measured_ms", 0.543}, {"widths", {3}}, {"chosen", true}}};
   write("runs/slow.result.json", third);
   const Result r = run({"report", "runs", "--json", "results.json", "--db", "none.db", "--figures", "figures"});
@@ -149,12 +71,13 @@ TEST_F(Report, ShowsEveryRun) {
   EXPECT_EQ(results["rows"][3]["method"], "fastdeepiot");
   for (const char* key : {"accuracy", "accuracy_original", "predicted_ms", "measured_ms", "measured_ms_original",
                           "parameters", "flops", "peak_memory_mb", "widths", "seed"})
-    EXPECT_EQ(results["rows"][3][key], result("fastdeepiot", "FastDeepIoT", 0.749, 0.321)[key]) << key;
+    EXPECT_EQ(results["rows"][3][key], compress_result("fastdeepiot", "FastDeepIoT", 0.749, 0.321)[key]) << key;
 
   if (!has_gnuplot()) GTEST_SKIP() << "gnuplot is not installed: no pictures";
   for (const char* title : {"Accuracy against time", "Accuracy against size", "Where the time goes",
                             "How wide the layers are", "How the search went"})
-    EXPECT_THAT(page, HasSubstr(fmt::format("<h3>{}</h3>\n<svg", title)));
+    EXPECT_THAT(page, HasSubstr(fmt::format("<h3>{}</h3>\n<div class=\"scroll\" tabindex=\"0\"><svg", title)));
+  EXPECT_THAT(core::read_file(path("figures/history.gp")), HasSubstr("set xtics norotate 20\n")) << "100 to 200";
   // The data of the pictures: a column per method, all runs in it.
   EXPECT_EQ(core::read_file(path("figures/accuracy_time.plot.csv")),
             "measured time (ms),Original,DeepIoT,FastDeepIoT\n0.321,,,74.9\n0.5,,70,\n0.64,,74.1,\n1,75,,\n");
@@ -162,9 +85,25 @@ TEST_F(Report, ShowsEveryRun) {
             ",Original,DeepIoT,FastDeepIoT\nconv1,400,210,210\nconv2,500,300,300\nothers,2,1,1\n");
 }
 
+TEST_F(Report, DrawsNoThresholdWhereThereIsNone) {
+  if (!has_gnuplot()) GTEST_SKIP() << "gnuplot is not installed";
+  write_two();
+  json rounds = compress_result("knapsack", "saliency knapsack", 0.745, 0.4);
+  for (json& stage : rounds["history"]) stage["threshold"] = nullptr;
+  write("runs/c/result.json", rounds);
+  ASSERT_EQ(run({"report", "runs", "--db", "none.db", "--figures", "figures"}).status, 0)
+      << core::read_file(path("stderr"));
+  const auto first_line = [&](const char* file) {
+    const std::string text = core::read_file(path(file));
+    return text.substr(0, text.find('\n'));
+  };
+  EXPECT_EQ(first_line("figures/history.plot3.csv"), "iteration,DeepIoT,FastDeepIoT,saliency knapsack");
+  EXPECT_EQ(first_line("figures/history.plot4.csv"), "iteration,DeepIoT,FastDeepIoT");
+}
+
 TEST_F(Report, CountsAWidenedNetworkToTheRunThatItCameFrom) {
   write_two();
-  const json base = result("deepiot", "DeepIoT", 0.741, 0.640);
+  const json base = compress_result("deepiot", "DeepIoT", 0.741, 0.640);
   json wide = base;
   for (const char* key : {"name", "data", "accuracy", "accuracy_original", "history", "target"}) wide.erase(key);
   wide["method"] = "expand";
@@ -212,13 +151,14 @@ TEST_F(Report, DrawsTheTimeLandscape) {
   write("time.json", profile::TimeModel::fit(set).to_json());
   const nn::NetworkSpec small = nn::with_widths(original, groups, std::vector<int>{3, 8, 60, 42});
   const nn::Parameters parameters(small);
-  json run_result = result("fastdeepiot", "FastDeepIoT", 0.749, 0.321);
+  json run_result = compress_result("fastdeepiot", "FastDeepIoT", 0.749, 0.321);
   run_result["machine"] = device::key(here);
   write("run/result.json", run_result);
   nn::save_model(path("run/model.safetensors"), small, parameters, {});
   const Result r = run({"report", "run", "--time-model", "time.json", "--figures", "figures"});
   ASSERT_EQ(r.status, 0) << r.err;
-  EXPECT_THAT(core::read_file(path("run/report.html")), HasSubstr("<h3>The time landscape</h3>\n<svg"));
+  EXPECT_THAT(core::read_file(path("run/report.html")),
+              HasSubstr("<h3>The time landscape</h3>\n<div class=\"scroll\" tabindex=\"0\"><svg"));
   EXPECT_EQ(faults("run/report.html"), "");
   // A curve over all widths up to the original's, and the mark.
   const std::string data = core::read_file(path("figures/landscape.plot.csv"));
@@ -229,7 +169,8 @@ TEST_F(Report, DrawsTheTimeLandscape) {
   // The model that the run used lies beside its result.
   std::filesystem::copy_file(path("time.json"), path("run/time_model.json"));
   ASSERT_EQ(run({"report", "run", "--db", "none.db", "--out", "beside.html"}).status, 0);
-  EXPECT_THAT(core::read_file(path("beside.html")), HasSubstr("<h3>The time landscape</h3>\n<svg"));
+  EXPECT_THAT(core::read_file(path("beside.html")),
+              HasSubstr("<h3>The time landscape</h3>\n<div class=\"scroll\" tabindex=\"0\"><svg"));
 
   run_result["machine"] = "another";
   write("run/result.json", run_result);
@@ -239,7 +180,7 @@ TEST_F(Report, DrawsTheTimeLandscape) {
 }
 
 TEST_F(Report, EscapesNames) {
-  json odd = result("deepiot", "<b>Deep & \"IoT\"</b>, 'x'", 0.74, 0.6);
+  json odd = compress_result("deepiot", "<b>Deep & \"IoT\"</b>, 'x'", 0.74, 0.6);
   odd["command"] = "compress --model '</pre><script>alert(1)</script>'";
   odd["data"]["name"] = "<img src=x>";
   write("run/result.json", odd);
@@ -253,7 +194,7 @@ TEST_F(Report, EscapesNames) {
 
 TEST_F(Report, KeepsDevicesApart) {
   write_two();
-  json other = result("deepiot", "DeepIoT", 0.6, 9.5);
+  json other = compress_result("deepiot", "DeepIoT", 0.6, 9.5);
   other["machine"] = "phone";
   write("runs/c/result.json", other);
   const Result r = run({"report", "runs", "--json", "-", "--db", "none.db"});
@@ -269,7 +210,7 @@ TEST_F(Report, KeepsDevicesApart) {
 }
 
 TEST_F(Report, DoesWithoutGnuplotAndWithoutTimeModel) {
-  json plain = result("deepiot", "DeepIoT", 0.741, 0.640);
+  json plain = compress_result("deepiot", "DeepIoT", 0.741, 0.640);
   plain["predicted_ms"] = plain["predicted_ms_original"] = nullptr;
   plain["layers"] = plain["history"] = json::array();
   write("run/result.json", plain);
@@ -285,40 +226,6 @@ TEST_F(Report, DoesWithoutGnuplotAndWithoutTimeModel) {
   EXPECT_THAT(page, Not(HasSubstr("<svg")));
   EXPECT_THAT(page, HasSubstr("<td>0.640</td>"));
   EXPECT_EQ(faults("run/report.html"), "");
-}
-
-TEST_F(Report, RefusesWhatItCannotRead) {
-  refused({"report", "runs"}, "runs: is no folder; give a run of `fastdeepiot compress`");
-  std::filesystem::create_directories(path("runs/empty"));
-  refused({"report", "runs"}, "runs: holds no result.json");
-  json wrong = result("deepiot", "DeepIoT", 0.7, 0.5);
-  core::write_file_atomically(path("runs/result.json"), wrong.dump().substr(0, 300));
-  refused({"report", "runs"}, "runs/result.json: byte 3");
-  core::write_file_atomically(path("runs/result.json"), "[1, 2]");
-  refused({"report", "runs"}, "runs/result.json: is no JSON object");
-  for (const char* key : {"accuracy_original", "measured_ms", "measured_ms_original", "widths", "parameters", "machine",
-                          "data", "seed"}) {
-    json cut = wrong;
-    cut.erase(key);
-    write("runs/result.json", cut);
-    const bool may_lack = std::string(key) == "accuracy_original";  // not judged
-    if (!may_lack) refused({"report", "runs"}, fmt::format("runs/result.json: has no \"{}\"", key));
-  }
-  const auto spoilt = [&](const char* key, const json& value, const std::string& what) {
-    json bad = wrong;
-    bad[key] = value;
-    write("runs/result.json", bad);
-    refused({"report", "runs"}, "runs/result.json: " + what);
-  };
-  spoilt("measured_ms", 0, "\"measured_ms\" is 0; wanted more than 0");
-  spoilt("measured_ms", "fast", "\"measured_ms\" is \"fast\"; wanted a number");
-  spoilt("accuracy", 74.1, "\"accuracy\" is 74.1; wanted 0 to 1");
-  spoilt("widths", {{"conv1", -3}}, "widths: conv1 has -3 units");
-  spoilt("layers", {{{"name", "conv1"}}}, "layers 0: has no \"before_us\"");
-  spoilt("history", 4, "\"history\" is no list");
-  write("runs/result.json", wrong);
-  refused({"report", "runs", "--out", "nowhere/page.html"}, "nowhere/page.html");
-  refused({"report", "runs", "--time-model", "none.json"}, "none.json");
 }
 
 }  // namespace

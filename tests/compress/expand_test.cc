@@ -1,5 +1,4 @@
-// Expansion on planted time models: the walk of Algorithm 2 by hand and with the paper's numbers, the joint optimum
-// against all combinations, and what measuring does to a promise.
+// Expansion: the walk of Algorithm 2 by hand and with the paper's numbers, and what measuring does to a promise.
 #include "compress/expand.h"
 
 #include <gmock/gmock.h>
@@ -7,10 +6,7 @@
 
 #include <algorithm>
 
-#include "compress/elimination.h"
-#include "nn/zoo.h"
-#include "profile/op_model.h"
-#include "tests/compress/stepped_model.h"
+#include "tests/compress/expand_network.h"
 #include "tests/nn/deepsense_like.h"
 
 namespace fdi::compress {
@@ -22,64 +18,6 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 constexpr auto kMultiple = profile::Condition::Kind::kMultiple;
 constexpr auto kRange = profile::Condition::Kind::kRange;
-
-struct Network {
-  explicit Network(nn::NetworkSpec network, profile::TimeModel times_of)
-      : spec(std::move(network)), groups(nn::unit_groups(spec)), model(std::move(times_of)) {}
-  nn::NetworkSpec spec;
-  nn::UnitGroups groups;
-  profile::TimeModel model;
-  NetworkTimes times{spec, groups, model};
-};
-
-TEST(Elimination, AgreesWithAllCombinations) {
-  core::Rng rng(1, core::Stream::kTest);
-  for (int round = 0; round < 200; ++round) {
-    std::vector<int> choices, all;
-    for (int v = 0; v < 5; ++v) {
-      choices.push_back(1 + static_cast<int>(rng.below(4)));
-      all.push_back(v);
-    }
-    std::vector<CostTable> tables;
-    for (int t = 0; t < 6; ++t) {
-      CostTable table;
-      for (int v = 0; v < 5; ++v)
-        if (rng.uniform() < 0.4F) table.variables.push_back(v);
-      if (table.variables.empty()) continue;
-      // Whole numbers: sums are exact, equal ones occur.
-      for (size_t i = table_size(choices, table.variables, 1000); i-- > 0;)
-        table.cost.push_back(static_cast<double>(rng.below(10)));
-      tables.push_back(std::move(table));
-    }
-    const auto sum = [&](const std::vector<int>& choice) {
-      double cost = 0;
-      for (const CostTable& table : tables) {
-        size_t index = 0;
-        for (const int v : table.variables)
-          index = index * static_cast<size_t>(choices[static_cast<size_t>(v)]) +
-                  static_cast<size_t>(choice[static_cast<size_t>(v)]);
-        cost += table.cost[index];
-      }
-      return cost;
-    };
-    double least = 1e9;
-    std::vector<int> choice(5);
-    do least = std::min(least, sum(choice));
-    while (next_choice(choices, all, choice));
-    const auto found = least_sum(choices, tables);
-    ASSERT_TRUE(found);
-    EXPECT_EQ(sum(*found), least);
-  }
-}
-
-TEST(Elimination, TheSmallerOfEqualChoicesAndALimit) {
-  const std::vector<int> choices{3, 3, 3};
-  EXPECT_THAT(least_sum(choices, {{{0}, {1, 1, 1}}, {{1}, {2, 1, 1}}}).value(), ElementsAre(0, 1, 0));
-  const std::vector<CostTable> triangle{
-      {{0, 1}, std::vector<double>(9)}, {{1, 2}, std::vector<double>(9)}, {{0, 2}, std::vector<double>(9)}};
-  EXPECT_TRUE(least_sum(choices, triangle, 27));
-  EXPECT_FALSE(least_sum(choices, triangle, 26));
-}
 
 // Equation 9: 3x3 on 24x24, in milliseconds. conv2's in_channel is conv1's width.
 std::vector<profile::Node> nexus() {
@@ -159,110 +97,6 @@ TEST(ExpandPaper, SettlesConflictsByTheTotal) {
   };
   EXPECT_THAT(expand_paper(Network(chain({13, 20, 16}), times(15)).times), ElementsAre(16, 20, 16));
   EXPECT_THAT(expand_paper(Network(chain({13, 20, 16}), times(8)).times), ElementsAre(13, 20, 16));
-}
-
-// A stepped model whose convolutions are slower once the network takes more than so many bytes.
-profile::TimeModel bounded_model(uint64_t seed, double bytes) {
-  const profile::TimeModel stepped = stepped_model(seed);
-  std::vector<profile::Node> nodes = stepped.op(Op::kConv2d).tree().nodes;
-  for (profile::Node& node : nodes) {
-    node.law.variables.push_back({.field = Field::kParamSize, .gate = Field::kNetworkBytes, .above = bytes});
-    node.law.weight.push_back(2e-3);
-  }
-  return planted_model({{Op::kConv2d, nodes}, {Op::kFc, stepped.op(Op::kFc).tree().nodes}});
-}
-
-TEST(ExpandJoint, IsTheBestOfAllCombinations) {
-  core::Rng rng(7, core::Stream::kTest);
-  int better_than_paper = 0;
-  for (uint64_t seed = 0; seed < 30; ++seed) {
-    std::vector<int> units(4);
-    for (int& width : units) width = 3 + static_cast<int>(rng.below(30));
-    const Network n(chain(units), stepped_model(seed));
-    const auto candidates = expansion_candidates(n.times);
-    std::vector<int> choices, all, choice(4);
-    for (int g = 0; g < 4; ++g) {
-      choices.push_back(static_cast<int>(candidates[static_cast<size_t>(g)].size()));
-      all.push_back(g);
-    }
-    double least = 1e18;
-    do {
-      std::vector<int> widths;
-      widths.reserve(4);
-      for (size_t g = 0; g < 4; ++g) widths.push_back(candidates[g][static_cast<size_t>(choice[g])]);
-      least = std::min(least, n.times.total_us(widths));
-    } while (next_choice(choices, all, choice));
-    const double joint = n.times.total_us(expand_joint(n.times)), paper = n.times.total_us(expand_paper(n.times));
-    EXPECT_LE(joint, least * (1 + 1e-9)) << seed;
-    EXPECT_LE(joint, paper * (1 + 1e-9));
-    EXPECT_LE(paper, n.times.total_us(n.times.own()) * (1 + 1e-9));
-    better_than_paper += joint < paper * 0.999 ? 1 : 0;
-  }
-  EXPECT_GT(better_than_paper, 0);
-}
-
-// DeepIoT+localMin is never slower by the model: 50 VGGs of random widths, half of them with rules of the whole
-// network's size, which the tables do not know.
-TEST(ExpandJoint, IsNeverSlowerOnRandomNarrowNetworks) {
-  const nn::NetworkSpec vgg = nn::make_zoo("vgg16", {.width = 0.5});
-  const nn::UnitGroups groups = nn::unit_groups(vgg);
-  core::Rng rng(11, core::Stream::kTest);
-  int faster = 0, beyond_paper = 0;
-  for (uint64_t seed = 0; seed < 50; ++seed) {
-    std::vector<int> widths = nn::group_counts(groups);
-    for (int& width : widths) width = 1 + static_cast<int>(rng.below(static_cast<uint32_t>(width)));
-    const nn::NetworkSpec spec = nn::with_widths(vgg, groups, widths);
-    const Network n(spec, seed % 2 == 0 ? stepped_model(seed) : bounded_model(seed, 4e6 * double{rng.uniform()}));
-    const double own = n.times.total_us(n.times.own()), paper = n.times.total_us(expand_paper(n.times)),
-                 joint = n.times.total_us(expand_joint(n.times));
-    EXPECT_LE(paper, own) << seed;
-    EXPECT_LE(joint, paper * (1 + 1e-9)) << seed;
-    faster += joint < 0.99 * own ? 1 : 0;
-    beyond_paper += joint < 0.999 * paper ? 1 : 0;
-  }
-  EXPECT_GT(faster, 40);
-  EXPECT_GT(beyond_paper, 5);
-}
-
-// A layer is faster only where both of its channels are multiples: each change of one width alone is slower.
-TEST(ExpandJoint, FindsWhatNoSingleChangeShows) {
-  const std::vector<profile::Node> both{split(Field::kInChannel, kMultiple, 8, 1, 2),
-                                        split(Field::kOutChannel, kMultiple, 8, 3, 4), leaf(linear_law(10, 1, 0)),
-                                        leaf(linear_law(2, 1, 0)), leaf(linear_law(10, 1, 0))};
-  const Network n(chain({3, 13, 13, 16}), planted_model({{Op::kConv2d, both}}));
-  EXPECT_THAT(expand_joint(n.times), ElementsAre(8, 16, 16, 16));
-  EXPECT_EQ(expand_paper(n.times), n.times.own());
-}
-
-// Additions and joins: tables over the groups that share layers; the model also asks for the whole network's size.
-TEST(ExpandJoint, OnOtherGraphsNoSingleChangeIsShorter) {
-  for (const nn::NetworkSpec& spec :
-       {nn::make_zoo("resnet20", {.width = 0.4}), nn::deepsense_like(true), nn::deepsense_like(false)})
-    for (uint64_t seed = 0; seed < 3; ++seed) {
-      const Network n(spec, stepped_model(seed));
-      const std::vector<int> widths = expand_joint(n.times);
-      const double us = n.times.total_us(widths);
-      EXPECT_LT(us, n.times.total_us(n.times.own())) << spec.name;
-      EXPECT_LE(us, n.times.total_us(expand_paper(n.times)) * (1 + 1e-9)) << spec.name;
-      const auto candidates = expansion_candidates(n.times);
-      for (size_t g = 0; g < widths.size(); ++g)
-        for (const int width : candidates[g]) {
-          std::vector<int> other = widths;
-          other[g] = width;
-          EXPECT_GE(n.times.total_us(other), us * (1 - 1e-9));
-        }
-    }
-}
-
-TEST(ExpandJoint, AModelThatOnlyRoundsUpIsNeverFasterWider) {
-  profile::Law rounded = linear_law(2, 20, 0.1);
-  rounded.variables[0].granularity[profile::Axis::kOutChannel] = 16;
-  rounded.variables[0].granularity[profile::Axis::kInChannel] = 4;
-  const Network n(chain({13, 21, 9}), planted_model({{Op::kConv2d, {leaf(rounded)}}}));
-  EXPECT_THAT(expansion_candidates(n.times)[0], ElementsAre(13, 16));
-  EXPECT_THAT(expansion_candidates(n.times)[1], ElementsAre(21, 32));
-  EXPECT_EQ(expand_joint(n.times), n.times.own());
-  EXPECT_EQ(expand_paper(n.times), n.times.own());
 }
 
 // A stopwatch that says what it is told, one pair after the other.
