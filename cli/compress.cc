@@ -35,6 +35,9 @@ compress::SearchState prepare(const CompressFlags& flags, const RunFolder& run, 
   const compress::SearchConfig config = search_config(flags, image_facts(original.metadata, flags.model).image_size);
   if (!flags.resume) return {{original.spec, compress::copy_of(original), original.metadata}, config};
   compress::SearchState state = compress::load_search(run.file(kSearchFile));
+  if (state.model.spec != original.spec)
+    core::fail("{}: cannot resume: it is the search of another network than {}'s; give the --model that it began with",
+               run.file(kSearchFile), flags.model);
   const json now = search_config_to_json(config), before = search_config_to_json(state.config);
   for (const auto& [key, value] : now.items())
     if (before.at(key) != value)

@@ -1,6 +1,7 @@
 // What `compress` refuses, on made-up images, and what it warns of.
 #include <gmock/gmock.h>
 
+#include "nn/zoo.h"
 #include "tests/cli/compress_program.h"
 
 namespace fdi::cli {
@@ -58,6 +59,16 @@ TEST_F(CompressBadInput, ANetworkWithoutUnitsToDrop) {
   EXPECT_EQ(r.status, 2);
   EXPECT_THAT(r.err, HasSubstr("fc"));
   EXPECT_FALSE(fs::exists(path("bad")));
+}
+
+TEST_F(CompressBadInput, ARunGoesOnWithItsOwnNetwork) {
+  ASSERT_EQ(run(tiny("small")).status, 0);
+  const nn::Model model = nn::load_model(path("run/model.safetensors"));
+  const nn::NetworkSpec wider = nn::make_zoo("lenet", {.width = 2, .classes = 4, .input = model.spec.input});
+  nn::save_model(path("run/model.safetensors"), wider, nn::Parameters(wider), model.metadata);
+  const Result r = run(tiny("small", {"--resume"}));
+  EXPECT_EQ(r.status, 2);
+  EXPECT_THAT(r.err, HasSubstr("it is the search of another network than run/model.safetensors's"));
 }
 
 TEST_F(CompressBadInput, RefusesWhatCannotBe) {
