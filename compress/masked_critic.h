@@ -35,10 +35,10 @@ class MaskedCritic {
 
  private:
   struct Place {
-    int layer;                  // of the network that runs: a mask, gru or lstm
-    std::vector<int> unit;      // by channel
-    std::vector<float> factor;  // (batch, channels)
-    std::vector<float> slope;   // d mean loss / d factor; empty for a gru or lstm
+    int layer;                   // of the network that runs: a mask, gru or lstm
+    std::vector<int> unit;       // by channel
+    std::vector<float> factor;   // (batch, channels)
+    std::vector<float> slope{};  // d mean loss / d factor; empty for a gru or lstm
   };
   void insert_masks(const nn::NetworkSpec& fused);
 

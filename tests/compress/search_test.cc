@@ -91,22 +91,25 @@ TEST(Search, ThreadsDoNotMatter) {
   const int before = core::threads();
   SearchConfig config = quick();
   config.lambda = 0.01;
-  std::vector<std::vector<float>> weights, probabilities;
-  for (const int threads : {1, 2, 3}) {
-    core::set_threads(threads);
-    SearchState state(untrained(nn::make_zoo("lenet", {.classes = 10, .input = {16, 16, 3}})), config);
-    nn::ArraySource train(90, {16, 16, 3}, 10, 16, true);
-    const Costs costs{.objective = flops_objective(state.model.spec, state.groups)};
-    Search search(state, costs);
-    search.run(train, nullptr);
-    probabilities.push_back(search.probabilities());
-    weights.emplace_back(state.model.parameters.all().begin(), state.model.parameters.all().end());
+  for (const bool by_paths : {false, true}) {
+    config.by_paths = by_paths;
+    std::vector<float> weights, probabilities;
+    for (const int threads : {1, 2, 3}) {
+      core::set_threads(threads);
+      SearchState state(untrained(nn::make_zoo("lenet", {.classes = 10, .input = {16, 16, 3}})), config);
+      nn::ArraySource train(90, {16, 16, 3}, 10, 16, true);
+      const Costs costs{.objective = flops_objective(state.model.spec, state.groups)};
+      Search search(state, costs);
+      search.run(train, nullptr);
+      if (threads == 1) {
+        probabilities = search.probabilities();
+        weights.assign(state.model.parameters.all().begin(), state.model.parameters.all().end());
+      }
+      EXPECT_EQ(search.probabilities(), probabilities) << threads << " threads";
+      EXPECT_TRUE(std::ranges::equal(state.model.parameters.all(), weights)) << threads << " threads";
+    }
   }
   core::set_threads(before);
-  for (size_t i = 1; i < weights.size(); ++i) {
-    EXPECT_EQ(weights[i], weights[0]);
-    EXPECT_EQ(probabilities[i], probabilities[0]);
-  }
 }
 
 TEST(Search, TheThresholdRisesFromItsStartToItsEnd) {
