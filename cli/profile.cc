@@ -219,6 +219,15 @@ nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner
           {"passes", result.passes}};
 }
 
+std::vector<CLI::Option*> add_amount(CLI::App& command, ProfileFlags& flags) {
+  return {command.add_option("--samples", flags.samples, "Components to time")->type_name("N")->capture_default_str(),
+          command
+              .add_option("--minutes", flags.minutes,
+                          "Make fewer passes, at least two, where all would take longer; 0: no limit")
+              ->type_name("X")
+              ->capture_default_str()};
+}
+
 void add_profile(CLI::App& app) {
   CLI::App* command = app.add_subcommand("profile", "Time layers on a device; what a time model is learnt from");
   const auto flags = std::make_shared<ProfileFlags>();
@@ -236,14 +245,10 @@ void add_profile(CLI::App& app) {
   command->add_option("--width", flags->width, "Scales the channels of the zoo's networks")
       ->type_name("X")
       ->capture_default_str();
-  command->add_option("--samples", flags->samples, "Components to time")->type_name("N")->capture_default_str();
+  add_amount(*command, *flags);
   command->add_option("--passes", flags->passes, "Times that each is measured, in shuffled order")
       ->type_name("N")
       ->capture_default_str();
-  command
-      ->add_option("--minutes", flags->minutes,
-                   "Make fewer passes, at least two, where all would take longer; 0: no limit")
-      ->type_name("X");
   command
       ->add_option(
           "--cache", flags->cache,

@@ -6,6 +6,10 @@
 
 #include "cli/profiling.h"
 
+namespace CLI {
+class Option;
+}
+
 namespace fdi::cli {
 
 struct ProfileFlags {
@@ -18,6 +22,9 @@ struct ProfileFlags {
   double minutes = 15, max_mflop = 0, target_mape = 0;
   bool adaptive = false;
 };
+
+// Adds --samples and --minutes.
+std::vector<CLI::Option*> add_amount(CLI::App& command, ProfileFlags& flags);
 
 // Measures and stores, says on standard output and error what it does, and returns what --json writes.
 nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner);

@@ -5,27 +5,13 @@
 #include <map>
 #include <set>
 
+#include "core/text.h"
 #include "profile/tree.h"
 
 namespace fdi::profile {
 namespace {
 
-constexpr size_t kColumns = 120;
 constexpr double kNotable = 0.02;  // of the time
-
-// Broken at spaces; lines behind the first are indented.
-std::string wrapped(const std::string& text, size_t indent) {
-  std::string out;
-  size_t begin = 0, room = kColumns;
-  while (text.size() - begin > room) {
-    size_t end = text.rfind(' ', begin + room);
-    if (end == std::string::npos || end <= begin) break;
-    out += text.substr(begin, text.find_last_not_of(' ', end) + 1 - begin) + "\n" + std::string(indent, ' ');
-    begin = end + 1;
-    room = kColumns - indent;
-  }
-  return out + text.substr(begin);
-}
 
 // A variable of the leaves' laws and its part of the whole tree's time.
 struct Term {
@@ -68,14 +54,14 @@ class Printer {
  public:
   explicit Printer(const Tree& tree) : tree_(tree) {
     for (size_t i = 0; i < tree.nodes.size(); ++i)
-      if (tree.nodes[i].is_leaf() && describe(tree.op, tree.nodes[i].law).size() > kColumns / 2)
+      if (tree.nodes[i].is_leaf() && describe(tree.op, tree.nodes[i].law).size() > core::kColumns / 2)
         terms_ = leaf_terms(tree);
   }
   std::string text() {
     for (size_t k = 0; k < terms_.size(); ++k) {
       std::string line = fmt::format("  x{:<2} {}", k + 1, describe_term(tree_.op, terms_[k].variable));
       if (terms_[k].share > 0) line += fmt::format(": {:.1f}% of the time", 100 * terms_[k].share);
-      text_ += wrapped(line, 6) + "\n";
+      text_ += core::wrapped(line, 6) + "\n";
     }
     append(0, 0);
     return std::move(text_);
@@ -88,7 +74,7 @@ class Printer {
     if (node.is_leaf()) {
       const std::string law = terms_.empty() ? describe(tree_.op, node.law) : short_law(tree_.op, node.law, terms_);
       const std::string line = fmt::format("{}{}  [{} samples, {:.1f}%]", indent, law, node.samples, 100 * node.mape);
-      text_ += wrapped(line, indent.size() + 4) + "\n";
+      text_ += core::wrapped(line, indent.size() + 4) + "\n";
       return;
     }
     text_ += fmt::format("{}{}:\n", indent, describe(tree_.op, node.condition));
@@ -182,7 +168,7 @@ std::string Tree::found() const {
     say("laws of their own for multiples of " + list);
   }
   if (text.empty()) text = "no size is rounded up, and memory bounds do not matter";
-  return wrapped("found: " + text, 2);
+  return core::wrapped("found: " + text, 2);
 }
 
 std::string Tree::dot() const {

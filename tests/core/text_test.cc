@@ -1,0 +1,38 @@
+// Lines of a terminal: where they are broken.
+#include "core/text.h"
+
+#include <gtest/gtest.h>
+
+namespace fdi::core {
+namespace {
+
+std::string words(size_t length, char letter) { return std::string(length, letter); }
+
+TEST(Wrapped, WhatFitsIsLeftAlone) {
+  EXPECT_EQ(wrapped("", 4), "");
+  EXPECT_EQ(wrapped(words(kColumns, 'a'), 4), words(kColumns, 'a'));
+}
+
+TEST(Wrapped, BreaksAtASpace) {
+  EXPECT_EQ(wrapped(words(100, 'a') + " " + words(40, 'b'), 4), words(100, 'a') + "\n    " + words(40, 'b'));
+  EXPECT_EQ(wrapped(words(120, 'a') + " b", 2), words(120, 'a') + "\n  b");
+  // 118 characters stand behind the indent, not 119.
+  EXPECT_EQ(wrapped(words(100, 'a') + " " + words(117, 'b') + " c", 2),
+            words(100, 'a') + "\n  " + words(117, 'b') + "\n  c");
+}
+
+TEST(Wrapped, BreaksASumBeforeItsSign) {
+  EXPECT_EQ(wrapped(words(90, 'a') + " + b c d " + words(40, 'e'), 2),
+            words(90, 'a') + "\n  + b c d " + words(40, 'e'));
+  // Not where most of the line would stay empty.
+  EXPECT_EQ(wrapped("a + " + words(100, 'b') + " " + words(40, 'c'), 2),
+            "a + " + words(100, 'b') + "\n  " + words(40, 'c'));
+}
+
+TEST(Wrapped, WhatHasNoSpaceStaysWhole) {
+  EXPECT_EQ(wrapped(words(200, 'a'), 4), words(200, 'a'));
+  EXPECT_EQ(wrapped("    " + words(200, 'a'), 4), "    " + words(200, 'a')) << "no line of spaces alone";
+}
+
+}  // namespace
+}  // namespace fdi::core
