@@ -55,11 +55,15 @@ profile::Figure picture(const SafeRegion& region, const device::Component& layer
       .title =
           fmt::format("Where a {0} x {0} convolution of {1} x {2} gets faster by widening {3} to a multiple of {4}",
                       layer.layer.attr.kernel[0], layer.in[0][0], layer.in[0][1], name,
-                      profile::format_number(region.condition.threshold)),
+                      profile::format_number(region.condition.threshold)) +
+          (region.where.empty() ? "" : ", while " + region.where),
       .x = "in_channel",
       .y = "out_channel",
       .curves = {{"faster", {}, profile::Mark::kFilled},
-                 {fmt::format("safe square, up to {}", region.square), {}, profile::Mark::kFilled}}};
+                 {region.square == profile::kUnbounded ? "safe square, without a bound"
+                                                       : fmt::format("safe square, up to {}", region.square),
+                  {},
+                  profile::Mark::kFilled}}};
   constexpr int kPoints = 256;
   for (int i = 0; i <= kPoints; ++i) {
     const double in = 1 + (most - 1) * i / kPoints;
@@ -86,13 +90,17 @@ void draw_safe_region(const std::string& prefix, const profile::SampleSet& set, 
   const bool fitted = options.features == profile::Features::kPaper;
   const profile::Tree tree =
       fitted ? model.op(Op::kConv2d).tree() : profile::OpModel::fit(Op::kConv2d, convs, of_paper).tree();
-  const auto flops = [](const Sample* s) { return profile::structure_of(s->component)[profile::Field::kFlops]; };
-  const auto middle = convs.begin() + static_cast<std::ptrdiff_t>(convs.size() / 2);
-  std::nth_element(convs.begin(), middle, convs.end(),
-                   [&](const Sample* a, const Sample* b) { return flops(a) < flops(b); });
-  const device::Component& layer = (*middle)->component;
-
-  const std::vector<SafeRegion> regions = profile::safe_regions(tree, layer);
+  // The layer of the picture: of those whose way through the tree asks for a multiple, the one nearest to the middle.
+  std::ranges::sort(convs, {},
+                    [](const Sample* s) { return profile::structure_of(s->component)[profile::Field::kFlops]; });
+  const size_t middle = convs.size() / 2;
+  device::Component layer = convs[middle]->component;
+  std::vector<SafeRegion> regions;
+  for (size_t k = 0; k < convs.size() && regions.empty(); ++k) {
+    const device::Component& c = convs[k % 2 == 0 ? middle + k / 2 : middle - (k + 1) / 2]->component;
+    regions = profile::safe_regions(tree, c);
+    if (!regions.empty()) layer = c;
+  }
   const std::string simplified = profile::simplified_model(Op::kConv2d, regions);
   nlohmann::json json = {{"layer", device::component_to_json(layer)},
                          {"tree", profile::tree_to_json(tree)},
@@ -100,17 +108,17 @@ void draw_safe_region(const std::string& prefix, const profile::SampleSet& set, 
                          {"simplified", simplified}};
   for (const SafeRegion& region : regions)
     json["regions"].push_back({{"condition", profile::describe(Op::kConv2d, region.condition)},
+                               {"where", region.where},
                                {"multiple", law_json(region.multiple)},
                                {"other", law_json(region.other)},
-                               {"square", region.square}});
+                               {"square", region.square == profile::kUnbounded ? nlohmann::json("unbounded")
+                                                                               : nlohmann::json(region.square)}});
   write_json(prefix + ".json", json);
-  if (regions.empty()) {
-    const std::string asks = tree.nodes[0].is_leaf() ? "nothing" : describe(Op::kConv2d, tree.nodes[0].condition);
+  if (regions.empty())
     return fmt::print(stderr,
-                      "figure 4: there is none: the tree of convolutions (of the paper's variables) does not ask first "
-                      "for a multiple of a channel count, but for: {}\n",
-                      asks);
-  }
+                      "figure 4: there is none: no rule of the convolutions' tree (of the paper's variables, {} rules) "
+                      "asks for a multiple of a channel count\n",
+                      (tree.nodes.size() + 1) / 2);
   report(profile::plot(prefix, {picture(regions[0], layer, most)}));
   fmt::print(stderr, "figure 4: {}\n",
              simplified.empty() ? "widening to multiples is faster nowhere for sure" : simplified);

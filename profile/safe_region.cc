@@ -51,7 +51,7 @@ int safe_square(const ChannelLaw& multiple, const ChannelLaw& other, Field chann
   const auto faster = [&](int in, int out) { return multiple(in + in_more, out + out_more) < other(in, out); };
   // The difference is bilinear: largest at a corner of any square.
   int n = 0;
-  while (n < kLargestSquare && faster(1, 1) && faster(n + 1, 1) && faster(1, n + 1) && faster(n + 1, n + 1)) ++n;
+  while (n < kUnbounded && faster(1, 1) && faster(n + 1, 1) && faster(1, n + 1) && faster(n + 1, n + 1)) ++n;
   return n;
 }
 
@@ -64,29 +64,43 @@ bool has_safe_regions(const Tree& tree) {
 }
 
 std::vector<SafeRegion> safe_regions(const Tree& tree, const device::Component& component) {
+  const Structure structure = structure_of(component);
   std::vector<SafeRegion> regions;
-  for (int at = 0; !tree.nodes[at].is_leaf(); at = tree.nodes[at].left) {
-    const Condition& condition = tree.nodes[at].condition;
-    if (condition.kind != Condition::Kind::kMultiple || !is_channel(condition.field)) break;
-    SafeRegion region{.condition = condition,
-                      .multiple = channel_law(tree.nodes[tree.nodes[at].left].law, component),
-                      .other = channel_law(tree.nodes[tree.nodes[at].right].law, component)};
-    region.square = safe_square(region.multiple, region.other, condition.field, static_cast<int>(condition.threshold));
-    regions.push_back(region);
+  std::string where;
+  for (int at = 0; !tree.nodes[at].is_leaf();) {
+    const auto& [condition, left, right, law, samples, mape] = tree.nodes[at];
+    if (condition.kind == Condition::Kind::kMultiple && is_channel(condition.field)) {
+      SafeRegion region{.condition = condition,
+                        .where = where,
+                        .multiple = channel_law(tree.nodes[left].law, component),
+                        .other = channel_law(tree.nodes[right].law, component)};
+      region.square =
+          safe_square(region.multiple, region.other, condition.field, static_cast<int>(condition.threshold));
+      regions.push_back(region);
+      at = left;
+    } else {
+      const bool holds = condition.holds(structure);
+      where += (where.empty() ? "" : ", ") + describe(tree.op, condition, holds);
+      at = holds ? left : right;
+    }
   }
   return regions;
 }
 
 std::string simplified_model(nn::Op op, const std::vector<SafeRegion>& regions) {
-  std::string text;
-  int square = kLargestSquare;
+  std::string text, where;
+  int square = kUnbounded;
   for (const SafeRegion& region : regions) {
     if (region.square == 0) break;  // and so nothing under it can be had by widening
     square = std::min(square, region.square);
+    where = region.where;
     text += fmt::format("{}{} to multiples of {}", text.empty() ? "expand " : ", ",
                         field_name(op, region.condition.field), format_number(region.condition.threshold));
   }
-  return text.empty() ? text : fmt::format("{}: faster within [1, {}]^2", text, square);
+  if (text.empty()) return text;
+  text +=
+      square == kUnbounded ? ": faster whatever the channel counts" : fmt::format(": faster within [1, {}]^2", square);
+  return where.empty() ? text : text + ", while " + where;
 }
 
 }  // namespace fdi::profile

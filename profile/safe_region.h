@@ -18,12 +18,13 @@ struct ChannelLaw {
 // and for a layer that is neither convolution nor fc.
 ChannelLaw channel_law(const Law& law, const device::Component& component);
 
+constexpr int kUnbounded = 1 << 16;  // a square without a bound: larger than any layer
 struct SafeRegion {
   Condition condition;
+  std::string where;           // the other conditions on the way to it: "mem_out > 640"; empty: none
   ChannelLaw multiple, other;  // the laws where the condition holds and where it does not
   int square = 0;              // safe on [1, square]^2; 0: nowhere
 };
-constexpr int kLargestSquare = 1 << 16;  // the answer where no bound was met
 
 // Largest n with y_T(count + tau - 1) < y_F(count) on all of [1, n]^2, the condition's channel being widened by the
 // most that a multiple of tau can ask for (equation 11).
@@ -31,9 +32,11 @@ int safe_square(const ChannelLaw& multiple, const ChannelLaw& other, Field chann
 
 // Whether every law of the tree is one that a region is known for.
 bool has_safe_regions(const Tree& tree);
-// Of the multiple conditions on channels that the tree asks first, from the root along the sides where they hold.
+// Of the multiple conditions on channels that are asked on the component's way from the root, taking the sides where
+// they hold and following the component at all others (the paper's Algorithm 2 where every widening is accepted).
 std::vector<SafeRegion> safe_regions(const Tree& tree, const device::Component& component);
-// "expand in_channel to multiples of 4, out_channel to multiples of 4: faster within [1, 808]^2"; empty for no region.
+// "expand in_channel to multiples of 4, out_channel to multiples of 4: faster within [1, 808]^2"; with ", while
+// mem_out > 640" where it rests on more. Empty for no region.
 std::string simplified_model(nn::Op op, const std::vector<SafeRegion>& regions);
 
 }  // namespace fdi::profile

@@ -84,10 +84,34 @@ TEST(SafeRegion, OfTwoConditionsTheSmallerSquareCounts) {
                         regions[1].square));
 }
 
+// A tree that asks for a size first: the multiple below counts for layers of that size, and says so.
+TEST(SafeRegion, BelowARange) {
+  const Tree nexus = nexus_tree();
+  Tree tree{.op = nn::Op::kConv2d, .nodes = std::vector<Node>(2)};
+  tree.nodes[0].condition = {Field::kMemOut, Condition::Kind::kRange, 10000};
+  tree.nodes[0].left = 1;  // a leaf
+  tree.nodes[0].right = 2;
+  tree.nodes.insert(tree.nodes.end(), nexus.nodes.begin(), nexus.nodes.end());
+  tree.nodes[2].left = 3;
+  tree.nodes[2].right = 4;
+  EXPECT_TRUE(safe_regions(tree, conv_component(24, 24, 17, 10)).empty());
+  const auto regions = safe_regions(tree, kLayer);  // 24 x 24 x 33 outputs
+  ASSERT_EQ(regions.size(), 1U);
+  EXPECT_EQ(simplified_model(tree.op, regions),
+            "expand in_channel to multiples of 4: faster within [1, 939]^2, while mem_out > 10000");
+}
+
 TEST(SafeRegion, NowhereAndEverywhere) {
   const ChannelLaw slow{1, 1, 1, 1}, fast{0.5, 0.5, 0.5, 0.5};
   EXPECT_EQ(safe_square(slow, fast, Field::kInChannel, 4), 0);
-  EXPECT_EQ(safe_square({0, 0, 0, 1}, {0, 0, 0, 2}, Field::kOutChannel, 4), kLargestSquare);
+  EXPECT_EQ(safe_square({0, 0, 0, 1}, {0, 0, 0, 2}, Field::kOutChannel, 4), kUnbounded);
+  const SafeRegion everywhere{.condition = {Field::kOutChannel, Condition::Kind::kMultiple, 8},
+                              .where = {},
+                              .multiple = {0, 0, 0, 1},
+                              .other = {0, 0, 0, 2},
+                              .square = kUnbounded};
+  EXPECT_EQ(simplified_model(nn::Op::kConv2d, {everywhere}),
+            "expand out_channel to multiples of 8: faster whatever the channel counts");
   Tree leaf{.op = nn::Op::kConv2d, .nodes = std::vector<Node>(1)};
   EXPECT_EQ(simplified_model(leaf.op, safe_regions(leaf, kLayer)), "");
 }
