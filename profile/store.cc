@@ -1,16 +1,9 @@
 // Tables: devices <- runs <- jobs <- readings, devices <- models. What has a JSON form of its own is stored as
 // that; a reading's total is a column too, so that any SQLite tool can look at it.
-// Over 300 lines because the schema and the statements that read and write it have to be read together.
-#include "profile/store.h"
-
-#include <sqlite3.h>
-
-#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <set>
 
-#include "core/error.h"
+#include "profile/store_statement.h"
 
 namespace fdi::profile {
 namespace {
@@ -32,81 +25,6 @@ constexpr const char* kSchema = R"(
   CREATE TABLE models (id INTEGER PRIMARY KEY, device INTEGER NOT NULL REFERENCES devices ON DELETE CASCADE,
     created TEXT NOT NULL DEFAULT (datetime('now')), model TEXT NOT NULL, UNIQUE (device, model));
 )";
-
-}  // namespace
-
-// A prepared statement: bind in order, step, read columns. Throws Error through Store::fail.
-class Store::Statement {
- public:
-  Statement(Store& store, const char* sql) : store_(store) {
-    if (const int code = sqlite3_prepare_v2(store.db_, sql, -1, &statement_, nullptr); code != SQLITE_OK)
-      store.fail(code);
-  }
-  ~Statement() { sqlite3_finalize(statement_); }
-  Statement(const Statement&) = delete;
-  Statement& operator=(const Statement&) = delete;
-
-  Statement& bind(int64_t value) { return check(sqlite3_bind_int64(statement_, ++bound_, value)); }
-  Statement& bind(int value) { return bind(int64_t{value}); }
-  Statement& bind(double value) { return check(sqlite3_bind_double(statement_, ++bound_, value)); }
-  Statement& bind(const std::string& text) {
-    return check(sqlite3_bind_text64(statement_, ++bound_, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
-  }
-  bool step() {  // true: a row is there
-    const int code = sqlite3_step(statement_);
-    if (code != SQLITE_ROW && code != SQLITE_DONE) store_.fail(code);
-    return code == SQLITE_ROW;
-  }
-  void run() {
-    step();
-    sqlite3_reset(statement_);
-    bound_ = 0;
-  }
-
-  int64_t integer(int column) { return sqlite3_column_int64(statement_, column); }
-  double number(int column) { return sqlite3_column_double(statement_, column); }
-  std::string text(int column) {
-    const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
-    return bytes == nullptr ? "" : std::string(bytes, static_cast<size_t>(sqlite3_column_bytes(statement_, column)));
-  }
-  json parsed(int column) {  // what somebody else wrote into the file may be anything
-    return nn::parse_json(text(column), store_.path_);
-  }
-
- private:
-  Statement& check(int code) {
-    if (code != SQLITE_OK) store_.fail(code);
-    return *this;
-  }
-  Store& store_;
-  sqlite3_stmt* statement_ = nullptr;
-  int bound_ = 0;
-};
-
-namespace {
-
-// Everything or nothing: rolled back unless committed.
-template <class Execute>
-class Transaction {
- public:
-  explicit Transaction(Execute execute) : execute_(std::move(execute)) { execute_("BEGIN IMMEDIATE"); }
-  ~Transaction() {
-    if (open_) try {
-        execute_("ROLLBACK");
-      } catch (const core::Error&) {  // SQLite has rolled back by itself (a full disk)
-      }
-  }
-  Transaction(const Transaction&) = delete;
-  Transaction& operator=(const Transaction&) = delete;
-  void commit() {
-    execute_("COMMIT");
-    open_ = false;
-  }
-
- private:
-  Execute execute_;
-  bool open_ = true;
-};
 
 }  // namespace
 
@@ -163,7 +81,7 @@ void Store::set_up() {
   execute("PRAGMA synchronous = NORMAL");  // what was committed outlives the program, whatever ends it
   execute("PRAGMA foreign_keys = ON");
   if (version() != 0) return;
-  Transaction transaction([this](const char* sql) { execute(sql); });
+  Transaction transaction(*this);
   if (version() == 0) {  // unless another process was faster
     execute(kSchema);
     execute(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplication, kVersion).c_str());
@@ -254,7 +172,7 @@ void Store::finish_run(int64_t run) {
 }
 
 void Store::add_jobs(int64_t run, std::span<const device::Job> jobs) {
-  Transaction transaction([this](const char* sql) { execute(sql); });
+  Transaction transaction(*this);
   Statement insert(*this, R"(INSERT INTO jobs (run, number, job)
     VALUES (?1, (SELECT count(*) FROM jobs WHERE run = ?1), ?2))");
   for (const device::Job& job : jobs) insert.bind(run).bind(device::job_to_json(job).dump()).run();
@@ -321,91 +239,6 @@ void Store::remove(Kind kind, int64_t id) {
   if (sqlite3_changes(db_) == 0)
     core::fail("{}: has no {} {}; `fastdeepiot db list` shows what there is", path_, kNames[static_cast<int>(kind)],
                id);
-}
-
-json Store::export_json(int64_t device, int64_t only_run) {
-  json out = {{"fastdeepiot_db", kVersion}, {"devices", json::array()}};
-  for (const Device& d : devices()) {
-    if (device != 0 && d.id != device) continue;
-    json runs_json = json::array(), models_json = json::array();
-    for (const Run& run : runs(d.id)) {
-      if (only_run != 0 && run.id != only_run) continue;
-      json jobs_json = json::array(), readings_json = json::array();
-      for (const device::Job& job : jobs(run.id)) jobs_json.push_back(device::job_to_json(job));
-      for (const PassReading& r : readings(run.id))
-        readings_json.push_back({{"job", r.job}, {"pass", r.pass}, {"reading", device::reading_to_json(r.reading)}});
-      runs_json.push_back({{"request", run.request},
-                           {"started", run.started},
-                           {"finished", run.finished},
-                           {"jobs", std::move(jobs_json)},
-                           {"readings", std::move(readings_json)}});
-    }
-    if (only_run != 0 && runs_json.empty()) continue;
-    for (const Model& m : only_run != 0 ? std::vector<Model>() : models(d.id))
-      models_json.push_back({{"created", m.created}, {"model", m.model}});
-    out["devices"].push_back({{"identity", device::identity_to_json(d.identity)},
-                              {"runs", std::move(runs_json)},
-                              {"models", std::move(models_json)}});
-  }
-  if (only_run != 0 && out["devices"].empty())
-    core::fail("{}: has no run {}{}; `fastdeepiot db list` shows what there is", path_, only_run,
-               device == 0 ? "" : fmt::format(" of device {}", device));
-  if (device != 0 && out["devices"].empty())
-    core::fail("{}: has no device {}; `fastdeepiot db list` shows what there is", path_, device);
-  return out;
-}
-
-Store::Imported Store::import_json(const json& object, const std::string& where) {
-  if (!object.is_object() || !object.contains("fastdeepiot_db"))
-    core::fail("{}: is no export of a database; `fastdeepiot db export` writes one", where);
-  if (object["fastdeepiot_db"] != kVersion)
-    core::fail("{}: was written by another version of fastdeepiot ({}, this one reads {})", where,
-               object["fastdeepiot_db"].dump(), kVersion);
-  Imported imported;
-  Transaction transaction([this](const char* sql) { execute(sql); });
-  try {
-    for (const json& d : object.at("devices")) {
-      const device::Identity identity = device::identity_from_json(d.at("identity"), where);
-      for (const json& r : d.at("runs")) {
-        const Run run = open_run(identity, r.at("request"));
-        std::vector<device::Job> theirs;
-        for (const json& job : r.at("jobs")) theirs.push_back(device::job_from_json(job, where));
-        const std::vector<device::Job> ours = jobs(run.id);
-        const size_t common = std::min(ours.size(), theirs.size());
-        if (!std::equal(ours.begin(), ours.begin() + static_cast<std::ptrdiff_t>(common), theirs.begin()))
-          core::fail("{}: a run is there already with other jobs (run {}); remove one of them", where, run.id);
-        Statement insert(*this, "INSERT INTO jobs VALUES (?, ?, ?)");
-        for (size_t i = ours.size(); i < theirs.size(); ++i)
-          insert.bind(run.id).bind(static_cast<int64_t>(i)).bind(device::job_to_json(theirs[i]).dump()).run();
-        std::set<std::pair<size_t, int>> there;
-        for (const PassReading& reading : readings(run.id)) there.emplace(reading.job, reading.pass);
-        for (const json& item : r.at("readings")) {
-          const PassReading reading{item.at("job").get<size_t>(), item.at("pass").get<int>(),
-                                    device::reading_from_json(item.at("reading"), where)};
-          if (reading.job >= theirs.size())
-            core::fail("{}: a reading is of job {}, but its run has {}", where, reading.job, theirs.size());
-          if (!there.emplace(reading.job, reading.pass).second) continue;
-          keep(run.id, reading);
-          ++imported.readings;
-        }
-        if (run.finished.empty() && !r.at("finished").get<std::string>().empty()) finish_run(run.id);
-        ++imported.runs;
-      }
-      const int64_t device = device_id(identity);
-      for (const json& m : d.at("models")) {
-        Statement(*this, "INSERT OR IGNORE INTO models (device, created, model) VALUES (?, ?, ?)")
-            .bind(device)
-            .bind(m.at("created").get<std::string>())
-            .bind(m.at("model").dump())
-            .run();
-        imported.models += sqlite3_changes(db_);
-      }
-    }
-  } catch (const json::exception& e) {
-    core::fail("{}: is no whole export of a database: {}", where, e.what());
-  }
-  transaction.commit();
-  return imported;
 }
 
 }  // namespace fdi::profile

@@ -80,7 +80,8 @@ class Store {
   Imported import_json(const nlohmann::json& json, const std::string& where);
 
  private:
-  class Statement;
+  class Statement;  // store_statement.h
+  class Transaction;
   int64_t device_id(const device::Identity& identity);  // made where it is unknown
   void execute(const char* sql);
   void set_up();
