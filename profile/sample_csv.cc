@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "nn/attributes.h"
 #include "nn/layer.h"
+#include "profile/csv.h"
 #include "profile/sample.h"
 
 namespace fdi::profile {
@@ -59,13 +60,6 @@ std::vector<std::string> header(const json& identity) {
   return names;
 }
 
-std::string csv_cell(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
-}
-
 std::string plain(const json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
 using Row = std::map<std::string, std::string>;  // by column; what is missing is empty
@@ -85,49 +79,6 @@ Row structure_row(const Component& component) {
   row["network_bytes"] = std::to_string(component.network_bytes);
   return row;
 }
-
-// The text cut into rows of cells; quotes may hold anything (RFC 4180).
-class Reader {
- public:
-  Reader(std::string_view text, const std::string& where) : text_(text), where_(where) {
-    if (text_.starts_with("\xEF\xBB\xBF")) text_.remove_prefix(3);  // some spreadsheets write it
-  }
-  // The next row that is not empty; false at the end.
-  bool next(std::vector<std::string>& cells) {
-    do {
-      if (at_ >= text_.size()) return false;
-      cells.assign(1, "");
-      ++row_;
-      while (cell(cells.back())) cells.emplace_back();
-    } while (cells.size() == 1 && cells[0].empty());
-    return true;
-  }
-  std::string who() const { return fmt::format("{}: row {}", where_, row_); }
-
- private:
-  // Reads one cell and what ends it; false at the end of the row.
-  bool cell(std::string& out) {
-    if (at_ < text_.size() && text_[at_] == '"') {
-      for (++at_;; ++at_) {
-        if (at_ >= text_.size()) core::fail("{}: a quote is not closed", who());
-        if (text_[at_] == '"' && (++at_ >= text_.size() || text_[at_] != '"')) break;
-        out += text_[at_];
-      }
-    } else {
-      while (at_ < text_.size() && text_[at_] != ',' && text_[at_] != '\n' && text_[at_] != '\r') out += text_[at_++];
-    }
-    if (at_ < text_.size() && text_[at_] == '\r') ++at_;
-    if (at_ >= text_.size()) return false;
-    const char end = text_[at_++];
-    if (end != ',' && end != '\n') core::fail("{}: text behind a closed quote", who());
-    return end == ',';
-  }
-
-  std::string_view text_;
-  const std::string& where_;
-  size_t at_ = 0;
-  int row_ = 0;
-};
 
 // A cell for a message: short, printable.
 std::string shown(std::string text) {
@@ -270,7 +221,7 @@ std::string format_samples_csv(const SampleSet& set) {
 }
 
 SampleSet parse_samples_csv(std::string_view text, const std::string& where) {
-  Reader reader(text, where);
+  CsvReader reader(text, where);
   std::vector<std::string> names, cells;
   if (!reader.next(names)) core::fail("{}: is empty; want a header row and samples", where);
   const json fields = device::identity_to_json({});
@@ -282,6 +233,9 @@ SampleSet parse_samples_csv(std::string_view text, const std::string& where) {
     if (count == 0 && name != "pass_us") missing += (missing.empty() ? "" : ", ") + name;
     row[name] = "";
   }
+  if (std::ranges::find(names, "op") == names.end() && std::ranges::find(names, "median_us") == names.end())
+    core::fail("{}: row 1: is no header of a table of samples (it begins '{}'); `fastdeepiot profile --csv` writes one",
+               where, shown(names[0]));
   if (!missing.empty()) core::fail("{}: row 1: the header lacks {}", where, missing);
 
   SampleSet set;

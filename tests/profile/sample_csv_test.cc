@@ -146,6 +146,7 @@ TEST(SampleCsv, BadRowsAreNamed) {
 TEST(SampleCsv, BadTablesAreNamed) {
   EXPECT_THAT(refusal(""), HasSubstr("f.csv: is empty"));
   EXPECT_THAT(refusal("\n\n"), HasSubstr("f.csv: is empty"));
+  EXPECT_THAT(refusal("name,age\nx,1\n"), HasSubstr("row 1: is no header of a table of samples (it begins 'name')"));
   EXPECT_THAT(refusal(Table().drop("rel_mad").drop("stride_width").text()),
               HasSubstr("f.csv: row 1: the header lacks stride_width, rel_mad"));
   EXPECT_THAT(refusal(Table().set(1, "in_width", "in_height").text()), HasSubstr("names in_height twice"));
