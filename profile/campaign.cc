@@ -24,7 +24,7 @@ class Campaign {
         options_(options),
         measure_(options.measure),
         passes_(options.passes),
-        start_(core::monotonic_seconds()),
+        start_(options.clock.seconds()),
         judge_(runner.identity().threads == 1, options.reference_us) {
     for (const PassReading& r : there) {
       accept(r);
@@ -108,7 +108,7 @@ class Campaign {
     constexpr int kMostWaits = 50;  // 5 s
     if (waits_ == kMostWaits) return false;
     ++waits_;
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    options_.clock.sleep(0.1);
     return true;
   }
 
@@ -141,9 +141,9 @@ class Campaign {
 
   void await(double second) const {
     const double left = second - seconds();
-    if (left > 0) std::this_thread::sleep_for(std::chrono::duration<double>(left));
+    if (left > 0) options_.clock.sleep(left);
   }
-  double seconds() const { return core::monotonic_seconds() - start_; }
+  double seconds() const { return options_.clock.seconds() - start_; }
   bool out_of_time() const { return options_.minutes > 0 && seconds() >= options_.minutes * 60; }
 
   std::vector<PassReading> readings() const {
@@ -165,6 +165,11 @@ class Campaign {
 };
 
 }  // namespace
+
+Clock steady_clock() {
+  return {core::monotonic_seconds,
+          [](double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }};
+}
 
 CampaignResult run_campaign(Runner& runner, std::span<const device::Job> jobs, std::span<const PassReading> there,
                             const CampaignOptions& options) {

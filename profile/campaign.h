@@ -19,6 +19,13 @@ struct CampaignProgress {
   double seconds_left = 0;
 };
 
+// What a campaign knows of time: tests play it.
+struct Clock {
+  std::function<double()> seconds;
+  std::function<void(double)> sleep;  // so many seconds
+};
+Clock steady_clock();
+
 struct CampaignOptions {
   // Many short passes beat few long ones: what spoils times on a shared machine lasts for seconds. The median of 15
   // passes left 2% of noise on VGG's convolutions, that of 3 passes 4 to 7%.
@@ -36,6 +43,7 @@ struct CampaignOptions {
   // Each is called after every reading that is kept. The same job and pass may come again: the later one counts.
   std::function<void(const PassReading&)> keep{};
   std::function<void(const CampaignProgress&)> progress{};
+  Clock clock = steady_clock();
 };
 
 struct CampaignResult {

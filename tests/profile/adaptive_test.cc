@@ -41,6 +41,11 @@ SamplingScope convolutions() {
   return scope;
 }
 
+// Few and cheap fits: what is looked for does not depend on them.
+AdaptiveOptions quick(int samples, uint64_t seed) {
+  return {.samples = samples, .round = 0.25, .seed = seed, .fit = {.features = Features::kPaper}};
+}
+
 bool is_rare(const Component& c) {
   const Structure s = structure_of(c);
   return std::fmod(s[Field::kOutChannel], 32) == 0 || (s[Field::kInChannel] <= 16 && s[Field::kStrideHeight] > 1);
@@ -50,11 +55,8 @@ bool is_rare(const Component& c) {
 TEST(Adaptive, LooksWhereTheModelErrs) {
   int64_t adaptive = 0, random = 0;
   for (const uint64_t seed : {1, 2, 3}) {
-    AdaptiveOptions options;
-    options.samples = 240;
-    options.seed = seed;
     Sampler sampler(convolutions(), seed), plain(convolutions(), seed + 10);
-    const AdaptiveResult result = sample_adaptively(sampler, options, measured);
+    const AdaptiveResult result = sample_adaptively(sampler, quick(240, seed), measured);
     ASSERT_EQ(result.samples.size(), 240U);
     adaptive += std::ranges::count_if(result.samples, [](const Sample& s) { return is_rare(s.component); });
     random += std::ranges::count_if(plain.draw(240), is_rare);
@@ -63,17 +65,16 @@ TEST(Adaptive, LooksWhereTheModelErrs) {
 }
 
 TEST(Adaptive, StopsAtTheTargetAndWhenTheTimeIsUp) {
-  AdaptiveOptions options;
-  options.samples = 400;
+  AdaptiveOptions options = quick(280, 1);
   options.target_mape = 10;  // any model is that good
   Sampler first(convolutions(), 1);
   const AdaptiveResult easy = sample_adaptively(first, options, measured);
   EXPECT_TRUE(easy.reached);
-  EXPECT_EQ(easy.samples.size(), 100U);
+  EXPECT_EQ(easy.samples.size(), 70U);
   EXPECT_EQ(easy.rounds.size(), 1U);
 
   options.target_mape = 1e-9;
-  int budget = 130;
+  int budget = 90;
   Sampler second(convolutions(), 1);
   const AdaptiveResult cut = sample_adaptively(second, options, [&](std::span<const Component> components) {
     const auto n = std::min<size_t>(components.size(), static_cast<size_t>(budget));
@@ -81,12 +82,12 @@ TEST(Adaptive, StopsAtTheTargetAndWhenTheTimeIsUp) {
     return measured(components.first(n));
   });
   EXPECT_FALSE(cut.reached);
-  EXPECT_EQ(cut.samples.size(), 130U);
+  EXPECT_EQ(cut.samples.size(), 90U);
 
   Sampler third(convolutions(), 1), fourth(convolutions(), 1);
   const auto all = sample_adaptively(third, options, measured), same = sample_adaptively(fourth, options, measured);
-  ASSERT_EQ(all.samples.size(), 400U);
-  for (size_t i = 0; i < 400; ++i) EXPECT_EQ(all.samples[i].component, same.samples[i].component);
+  ASSERT_EQ(all.samples.size(), 280U);
+  for (size_t i = 0; i < 280; ++i) EXPECT_EQ(all.samples[i].component, same.samples[i].component);
   EXPECT_LT(all.rounds.back().mape.at(nn::Op::kConv2d), all.rounds.front().mape.at(nn::Op::kConv2d));
 }
 
