@@ -73,7 +73,7 @@ double thread_seconds() {
 // What happens around the timed runs: the reference kernel, and how long the thread really ran.
 class Surroundings {
  public:
-  Surroundings() {
+  explicit Surroundings(int threads) : threads_(threads) {
     for (int i = 0; i < 3; ++i) reference();
   }
   void begin_round() {
@@ -95,10 +95,11 @@ class Surroundings {
   static constexpr double kReferenceEveryUs = 1000;
 
   void reference() {
-    references_.push_back(time_reference_us());
+    references_.push_back(time_reference_us(threads_));
     last_reference_us_ = steady_clock_us();
   }
 
+  int threads_;
   std::vector<double> references_;
   double last_reference_us_ = 0;
   double wall_start_us_ = 0, processor_start_ = 0;
@@ -171,15 +172,15 @@ Reading take_reading(const Engine& engine, const Job& job, const MeasureOptions&
 
   const core::PinnedThreads pinned;  // after prepare: an engine's own threads are free to go where nothing runs
   const int64_t touch_bytes = std::min(job.touch_bytes, all_caches());
-  // OpenMP's threads go on spinning for a while after the touching, which suits an engine that runs on them, as they
+  // OpenMP's threads go on spinning for a while after their work, which suits an engine that runs on them, as they
   // would be awake within a network, and would disturb one that has its own.
-  const int touch_threads = engine.own_threads() ? 1 : core::threads();
+  const int threads = engine.own_threads() ? 1 : core::threads();
   const bool fresh_inputs = touch_bytes > 0 || turns.size() > 1;
-  Surroundings surroundings;
+  Surroundings surroundings(threads);
   const auto round = [&](const Lap& lap) {
     surroundings.begin_round();
     for (Turn& turn : turns) {
-      if (touch_bytes > 0) touch(touch_bytes, touch_threads);
+      if (touch_bytes > 0) touch(touch_bytes, threads);
       if (fresh_inputs) fill(turn.prepared->input(), 1.0F);
       const AfterLayer after = [&](int layer) { lap(turn.part[static_cast<size_t>(layer)]); };
       lap(kUntimed);
