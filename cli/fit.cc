@@ -39,9 +39,11 @@ profile::SampleSet read_samples(const FitFlags& flags, std::optional<profile::St
   const std::optional<profile::Store::Device> device = store->find_device(identity);
   profile::SampleSet set{identity, {}};
   if (device) set = stored_samples(*store, *device);
-  if (set.samples.empty())
-    core::fail("{}: nothing was measured on this device ({}); `fastdeepiot profile` does that", device::key(identity),
-               store_path(flags.profiling.database));
+  if (set.samples.empty()) {
+    const std::string database = store_path(flags.profiling.database);
+    core::fail("{}: nothing was measured on this device in {}{}; `fastdeepiot profile` does that",
+               device::key(identity), database, other_versions(database, identity));
+  }
   return set;
 }
 

@@ -98,6 +98,19 @@ profile::SampleSet stored_samples(profile::Store& store, const profile::Store::D
   return set;
 }
 
+std::string other_versions(const std::string& database, const device::Identity& identity) {
+  if (!std::filesystem::exists(database)) return "";
+  profile::Store store(database);
+  std::string versions;
+  for (const profile::Store::Device& device : store.devices()) {
+    device::Identity same = device.identity;
+    same.engine_version = identity.engine_version;
+    if (device::key(same) == device::key(identity) && device::key(device.identity) != device::key(identity))
+      versions += (versions.empty() ? "" : ", ") + device.identity.engine_version;
+  }
+  return versions.empty() ? "" : fmt::format(" (what it holds is of {} {}, other kernels)", identity.engine, versions);
+}
+
 double usual_reference_us(profile::Store& store, const device::Identity& identity) {
   const std::optional<profile::Store::Device> device = store.find_device(identity);
   std::vector<profile::PassReading> all;

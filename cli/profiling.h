@@ -35,6 +35,10 @@ nn::NetworkSpec read_network(const std::string& what, double width = 1);
 // same component. Empty where nothing was.
 profile::SampleSet stored_samples(profile::Store& store, const profile::Store::Device& device, int64_t run = 0);
 
+// " (what it holds is of native 0.1.0, other kernels)" where the database knows this device with other versions of its
+// engine; else empty. Makes no database.
+std::string other_versions(const std::string& database, const device::Identity& identity);
+
 // What the reference kernel took while the device was profiled; 0 where it was not.
 double usual_reference_us(profile::Store& store, const device::Identity& identity);
 

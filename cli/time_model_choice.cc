@@ -116,9 +116,10 @@ void fail_no_time_model(const TimingOptions& options, const device::Identity& de
   if (options.threads != 1) flags += fmt::format(" --threads {}", options.threads);
   if (!options.database.empty()) flags += " --db " + options.database;
   core::fail(
-      "{}: no time model of {} in {}; run `fastdeepiot profile --for {}{}`, then `fastdeepiot fit{}`, or give "
+      "{}: no time model of {} in {}{}; run `fastdeepiot profile --for {}{}`, then `fastdeepiot fit{}`, or give "
       "--time-model FILE",
-      device::key(device), ops_of(network), store_path(options.database), name, flags, flags);
+      device::key(device), ops_of(network), store_path(options.database),
+      other_versions(store_path(options.database), device), name, flags, flags);
 }
 
 std::vector<std::string> outside_scope(const profile::NetworkPrediction& prediction) {

@@ -1,6 +1,7 @@
 // Our own kernels as an engine under test: nn::Network as inference runs it, on the ISA in force. NHWC is its own
 // layout, so that the ends are always plain.
 #include "device/engine.h"
+#include "device/version.h"
 
 namespace fdi::device {
 namespace {
@@ -27,7 +28,7 @@ class NativeNetwork final : public Prepared {
 class Native final : public Engine {
  public:
   std::string name() const override { return "native"; }
-  std::string version() const override { return FDI_VERSION; }
+  std::string version() const override { return std::string(kernels_version()); }
   bool supports(nn::Op) const override { return true; }
   std::unique_ptr<Prepared> prepare(const nn::NetworkSpec& fused, nn::Parameters& parameters, bool /*plain_ends*/,
                                     int batch) const override {

@@ -5,5 +5,6 @@
 namespace fdi::device {
 
 std::string_view build_version() { return FDI_BUILD_VERSION; }
+std::string_view kernels_version() { return FDI_KERNELS_VERSION; }
 
 }  // namespace fdi::device

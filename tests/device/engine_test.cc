@@ -13,6 +13,7 @@
 #include "core/rng.h"
 #include "core/threads.h"
 #include "device/component.h"
+#include "device/version.h"
 #include "nn/builder.h"
 #include "nn/fuse.h"
 #include "nn/layer.h"
@@ -256,6 +257,30 @@ TEST_F(EngineTest, AnUnknownNameIsAnErrorThatListsTheKnownOnes) {
   } catch (const core::Error& e) {
     for (const std::string& name : engine_names()) EXPECT_NE(std::string(e.what()).find(name), std::string::npos);
   }
+}
+
+TEST_F(EngineTest, OneThatIsNotBuiltInSaysWhatToInstall) {
+  const std::vector<std::string> built = engine_names();
+  if (built.size() == 3) GTEST_SKIP() << "this build has every engine; those for ARM do not, and run this too";
+  for (const auto& [name, package] : {std::pair("onednn", "libdnnl-dev"), {"xnnpack", "libxnnpack-dev"}}) {
+    if (std::ranges::find(built, name) != built.end()) continue;
+    try {
+      make_engine(name);
+      ADD_FAILURE() << name << " was made";
+    } catch (const core::Error& e) {
+      EXPECT_NE(std::string(e.what()).find(name + std::string(": this program was built without it")),
+                std::string::npos)
+          << e.what();
+      EXPECT_NE(std::string(e.what()).find(package), std::string::npos) << e.what();
+    }
+  }
+}
+
+TEST_F(EngineTest, TheNativeOnesVersionIsThatOfItsKernels) {
+  const std::string version = make_engine("native")->version();
+  EXPECT_EQ(version, kernels_version());
+  ASSERT_EQ(version.find('+'), version.size() - 7) << version;
+  EXPECT_EQ(version.find_first_not_of("0123456789abcdef", version.size() - 6), std::string::npos) << version;
 }
 
 TEST_F(EngineTest, TellsNameAndVersion) {

@@ -1,0 +1,30 @@
+# Script: cmake/build_version.cmake on a tree of its own in FOLDER: which changes of a kernel make other versions.
+# Run by ctest.
+file(REMOVE_RECURSE ${FOLDER})
+function(versions_of text build kernels)
+  file(WRITE ${FOLDER}/kernels/a.cc "${text}")
+  file(WRITE ${FOLDER}/nn/trainer.cc "void train() {}\n")
+  execute_process(COMMAND ${CMAKE_COMMAND} -DOUT=${FOLDER}/out.h -DROOT=${FOLDER} -DVERSION=1.2.3
+                          "-DSOURCES=kernels/a.cc;nn/trainer.cc" -DTIMED=kernels/a.cc -P ${SCRIPT}
+                  COMMAND_ERROR_IS_FATAL ANY)
+  file(READ ${FOLDER}/out.h out)
+  if(NOT out MATCHES "FDI_BUILD_VERSION \"(1.2.3\\+[0-9a-f]+)\"\n#define FDI_KERNELS_VERSION \"(1.2.3\\+[0-9a-f]+)\"")
+    message(FATAL_ERROR "not a header of two versions: ${out}")
+  endif()
+  set(${build} ${CMAKE_MATCH_1} PARENT_SCOPE)
+  set(${kernels} ${CMAKE_MATCH_2} PARENT_SCOPE)
+endfunction()
+function(check what)
+  if(NOT (${ARGN}))
+    message(FATAL_ERROR "${what}")
+  endif()
+endfunction()
+
+versions_of("int f() { return 1; }  // one\n" build kernels)
+versions_of("int f() { return 1; }  // one\n" again again_kernels)
+check("the same source, other versions" build STREQUAL again AND kernels STREQUAL again_kernels)
+versions_of("// A comment; [brackets]\nint f() {\n  return 1;\n}\n" again again_kernels)
+check("a comment made other kernels: ${kernels}, ${again_kernels}" kernels STREQUAL again_kernels)
+check("a comment made no other build" NOT build STREQUAL again)
+versions_of("int f() { return 2; }  // one\n" again again_kernels)
+check("another statement made no other kernels" NOT kernels STREQUAL again_kernels)
