@@ -25,8 +25,9 @@ struct SampleSet {
 
 // One header row: op, every structure field, median_us, mean_us, min_us, rel_mad, runs, pass_us (";" between passes),
 // and the device's fields. Reading throws Error "F: row 7: ..." (the header is row 1) for a missing column, a time that
-// is not a positive number, a component that does not fit together or was there before, rows of different devices.
-// Layers have no names there: they come back under the name of their op. pass_us may be missing.
+// is not a positive number, a component that does not fit together, rows of different devices. Layers have no names
+// there: they come back under the name of their op, and a network's equal layers are equal rows. pass_us may be
+// missing.
 void write_samples_csv(const std::string& path, const SampleSet& set);
 SampleSet read_samples_csv(const std::string& path);
 std::string format_samples_csv(const SampleSet& set);

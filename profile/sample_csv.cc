@@ -239,7 +239,6 @@ SampleSet parse_samples_csv(std::string_view text, const std::string& where) {
   if (!missing.empty()) core::fail("{}: row 1: the header lacks {}", where, missing);
 
   SampleSet set;
-  std::map<std::string, std::string> rows;  // by component
   while (reader.next(cells)) {
     const std::string who = reader.who();
     if (cells.size() != names.size()) core::fail("{}: has {} cells, the header {}", who, cells.size(), names.size());
@@ -251,8 +250,6 @@ SampleSet parse_samples_csv(std::string_view text, const std::string& where) {
     if (device::key(device) != device::key(set.device))
       core::fail("{}: is of another device than the first sample ({}; {}); keep one device in a file", who,
                  device::key(device), device::key(set.device));
-    const auto [first, is_new] = rows.emplace(device::component_to_json(sample.component).dump(), who);
-    if (!is_new) core::fail("{}: the same component as in {}; keep one of them", who, first->second);
     set.samples.push_back(std::move(sample));
   }
   if (set.samples.empty()) core::fail("{}: has a header but no samples", where);

@@ -140,7 +140,14 @@ TEST(SampleCsv, BadRowsAreNamed) {
   EXPECT_THAT(refused(Table().set(4, "cpu", "other")), HasSubstr("row 4: is of another device"));
   EXPECT_THAT(refused(Table().set(4, "threads", "2")), HasSubstr("row 4: is of another device"));
   EXPECT_THAT(refused(Table().set(4, "threads", "many")), HasSubstr("row 4"));
-  EXPECT_THAT(refused(Table().set(4, "out_channel", "16")), HasSubstr("row 4: the same component as in f.csv: row 2"));
+}
+
+// A network may have the same layer several times.
+TEST(SampleCsv, EqualLayersAreSeveralSamples) {
+  const SampleSet set = parse_samples_csv(Table().set(4, "out_channel", "16").text(), "f.csv");
+  ASSERT_EQ(set.samples.size(), 3U);
+  EXPECT_EQ(set.samples[0].component, set.samples[2].component);
+  EXPECT_NE(set.samples[0].time.median_us, set.samples[2].time.median_us);
 }
 
 TEST(SampleCsv, BadTablesAreNamed) {
