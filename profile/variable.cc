@@ -34,7 +34,7 @@ Unit unit(Op op, Field field) {
   return {1e3, fmt::format("ns/{}", field_name(op, field))};
 }
 
-// " (out_channel in steps of 16, once network_bytes is above 21 MB)"; empty for a plain field.
+// " (out_channel in steps of 16, once the network takes more than 21 MB)"; empty for a plain field.
 std::string qualifiers(Op op, const Variable& variable) {
   std::string text;
   const auto say = [&](const std::string& what) {
@@ -45,11 +45,13 @@ std::string qualifiers(Op op, const Variable& variable) {
     if (const int step = variable.granularity.step[i]; step > 1)
       say(fmt::format("{} in steps of {}", axis_name(op, static_cast<Axis>(i)), step));
   if (variable.above >= 0) {
-    if (variable.gate == Field::kNetworkBytes) {
-      say(fmt::format("once the network takes more than {}", format_bytes(variable.above)));
-    } else {
-      say(fmt::format("once {} is above {}", field_name(op, variable.gate), format_number(variable.above)));
-    }
+    const bool network = variable.gate == Field::kNetworkBytes;
+    const std::string bound = network ? format_bytes(variable.above) : format_number(variable.above);
+    const std::string_view gate = network ? "the network" : field_name(op, variable.gate);
+    if (variable.beyond)
+      say(fmt::format("the share of {} beyond {}", gate, bound));
+    else
+      say(fmt::format("once {} {} {}", gate, network ? "takes more than" : "is above", bound));
   }
   if (variable.no_multiple_of > 0)
     say(fmt::format("where {} is no multiple of {}", field_name(op, variable.gate), variable.no_multiple_of));
@@ -107,6 +109,7 @@ double value(const Variable& variable, const Structure& s) {
   if (s[variable.gate] <= variable.above) return 0;
   if (variable.no_multiple_of > 0 && std::fmod(s[variable.gate], variable.no_multiple_of) == 0) return 0;
   double value = s[variable.field];
+  if (variable.beyond) value *= 1 - variable.above / s[variable.gate];
   const Granularity& g = variable.granularity;
   if (g == Granularity{}) return value;
   // Ratios of rounded to true extents: every field is a product of the axes named above.
@@ -160,7 +163,8 @@ nlohmann::json law_to_json(Op op, const Law& law) {
     for (const Axis axis : rounded_axes(op, variable.field))
       if (variable.granularity[axis] > 1) term["steps"][std::string(axis_name(op, axis))] = variable.granularity[axis];
     const auto gate = field_name(op, variable.gate);
-    if (variable.above >= 0) term["only_if"] = {{"feature", gate}, {"above", variable.above}};
+    if (variable.above >= 0)
+      term["only_if"] = {{"feature", gate}, {variable.beyond ? "beyond" : "above", variable.above}};
     if (variable.no_multiple_of > 0) term["only_if"] = {{"feature", gate}, {"no_multiple_of", variable.no_multiple_of}};
     terms.push_back(std::move(term));
   }
@@ -177,10 +181,11 @@ Law law_from_json(Op op, const nlohmann::json& json, const std::string& where) {
     if (term.contains("only_if")) {
       const nlohmann::json& only_if = term["only_if"];
       variable.gate = field_of(op, text_field(only_if, "feature", where), where);
+      variable.beyond = only_if.contains("beyond");
       if (only_if.contains("no_multiple_of"))
         variable.no_multiple_of = static_cast<int>(number_field(only_if, "no_multiple_of", where, 2, 1e6));
       else
-        variable.above = number_field(only_if, "above", where, 0);
+        variable.above = number_field(only_if, variable.beyond ? "beyond" : "above", where, 0);
     }
     if (term.contains("steps"))
       for (const Axis axis : rounded_axes(op, variable.field))

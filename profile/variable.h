@@ -1,6 +1,6 @@
 // Variable: one explanatory variable of a law, a field of the structure, perhaps with its shape rounded up (an engine
-// that computes whole vectors or tiles pays for whole ones), counted only once a network has outgrown a cache, or only
-// where a vector is left partly filled.
+// that computes whole vectors or tiles pays for whole ones), counted only once a network has outgrown a cache, only the
+// share of it that does not fit, or only where a vector is left partly filled.
 // Law: the non-negative weights of a few variables: how long a component takes. Both print as a person reads them.
 #pragma once
 #include <array>
@@ -32,6 +32,7 @@ struct Variable {
   // Counts only where this field is above this bound, or no multiple of this step (one of the two); -1 and 0: always.
   Field gate = Field::kNetworkBytes;
   double above = -1;
+  bool beyond = false;  // of what is counted above the bound, only the share of the gate's field that exceeds it
   int no_multiple_of = 0;
   bool operator==(const Variable&) const = default;
 };

@@ -123,12 +123,16 @@ class Search {
         v.gate = gate;
         v.above = bound;
         v.no_multiple_of = 0;
-        if (!(v == from)) out.push_back(v);
+        for (const bool beyond : {false, true}) {
+          v.beyond = beyond;
+          if (!(v == from)) out.push_back(v);
+        }
       }
     for (const int step : kVectors) {
       Variable v = from;
       v.gate = Field::kOutChannel;
       v.above = -1;
+      v.beyond = false;
       v.no_multiple_of = step;
       if (!(v == from)) out.push_back(v);
     }
@@ -145,6 +149,7 @@ class Search {
       out.push_back(from);
       out.back().gate = Field::kNetworkBytes;
       out.back().above = -1;
+      out.back().beyond = false;
       out.back().no_multiple_of = 0;
     }
     return out;

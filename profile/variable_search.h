@@ -1,6 +1,6 @@
 // Learns which variables explain the times of an op: fields, fields of the shape rounded up, and fields that count only
-// once a cache is outgrown. Nothing is known of the engine: every step and bound is found in the samples.
-// Called by the tree's fit for Features::kGranular, before the first split.
+// once a cache is outgrown, or by the share that does not fit. Nothing is known of the engine: every step and bound is
+// found in the samples. Called by the tree's fit for Features::kGranular, before the first split.
 #pragma once
 #include <span>
 #include <vector>

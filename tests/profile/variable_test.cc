@@ -58,6 +58,18 @@ TEST(Variable, CountsOnlyAboveItsBound) {
   EXPECT_EQ(value(v, structure_of(c)), 256);
 }
 
+TEST(Variable, CountsTheShareBeyondItsBound) {
+  device::Component c = conv_component(8, 8, 4, 4);
+  const Variable v{.field = Field::kMemIn, .above = 1e6, .beyond = true};
+  c.network_bytes = 1000000;
+  EXPECT_EQ(value(v, structure_of(c)), 0);
+  c.network_bytes = 4000000;
+  EXPECT_EQ(value(v, structure_of(c)), 256 * 0.75);
+  EXPECT_EQ(describe(nn::Op::kConv2d, v), "mem_in (the share of the network beyond 1 MB)");
+  const Law law{{v}, {0.5}, 1};
+  EXPECT_EQ(law_from_json(nn::Op::kConv2d, law_to_json(nn::Op::kConv2d, law), "test").variables, law.variables);
+}
+
 TEST(Variable, CountsOnlyWhereAVectorIsPartlyFilled) {
   const Variable v{.field = Field::kMemOut, .gate = Field::kOutChannel, .no_multiple_of = 16};
   EXPECT_EQ(value(v, structure_of(conv_component(8, 8, 4, 64))), 0);
@@ -134,6 +146,27 @@ TEST(VariableSearch, FindsWhereMemoryIsFarther) {
   EXPECT_EQ(found->field, Field::kParamSize);
   EXPECT_EQ(found->gate, Field::kNetworkBytes);
   EXPECT_NEAR(found->above, 20e6, 2e6);
+}
+
+// Of a network that goes round in a cache, what does not fit comes from memory.
+TEST(VariableSearch, FindsWhatDoesNotFitACache) {
+  const auto time = [](const Structure& s) {
+    const double share = std::max(0.0, 1 - 10e6 / s[Field::kNetworkBytes]);
+    return 2e-5 * s[Field::kFlops] + 4e-4 * share * s[Field::kParamSize] + 5;
+  };
+  core::Rng rng(6, core::Stream::kTest);
+  SampleSet set;
+  for (int i = 0; i < 600; ++i) {
+    device::Component c = conv_component(draw(rng, 2, 9), draw(rng, 2, 9), draw(rng, 1, 256), draw(rng, 1, 256));
+    c.network_bytes = 1000000 * draw(rng, 1, 40);
+    set.samples.push_back(timed(c, time, rng, 0.01));
+  }
+  const std::vector<Variable> variables = learned(set);
+  const auto found = std::find_if(variables.begin(), variables.end(), [](const Variable& v) { return v.beyond; });
+  ASSERT_NE(found, variables.end());
+  EXPECT_EQ(found->field, Field::kParamSize);
+  EXPECT_EQ(found->gate, Field::kNetworkBytes);
+  EXPECT_NEAR(found->above, 10e6, 2e6);
 }
 
 // Where nothing is rounded and nothing cached, nothing of the kind is found.
