@@ -83,7 +83,7 @@ std::string counts_of(const std::vector<device::Job>& jobs) {
   return fmt::format("{} components ({})", total, text);
 }
 
-// Several campaigns, one per round, each over the components that the last one's errors asked for. What an earlier,
+// Several campaigns, one per round, each more of the ops whose error the last one left large. What an earlier,
 // interrupted call has chosen and measured is gone through again without measuring.
 profile::CampaignResult adaptive_campaign(profile::Runner& runner, Store& store, const Store::Run& run,
                                           const profile::SamplingScope& scope, const ProfileFlags& flags,
@@ -131,7 +131,6 @@ profile::CampaignResult adaptive_campaign(profile::Runner& runner, Store& store,
   profile::AdaptiveOptions adaptive;
   adaptive.samples = flags.samples;
   adaptive.target_mape = flags.target_mape / 100;
-  adaptive.seed = common.seed;
   const profile::AdaptiveResult result = profile::sample_adaptively(sampler, adaptive, measure);
   std::string text;
   for (const profile::AdaptiveRound& round : result.rounds) {
@@ -169,11 +168,10 @@ nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner
   if (!flags.adaptive) jobs = jobs_of(store, run, scope, flags);
   const std::vector<profile::PassReading> there = store.readings(run.id);
 
-  print(common,
-        fmt::format("{}\n{}, {} passes; run {} in {}\n", device::key(identity),
-                    flags.adaptive ? fmt::format("up to {} components, chosen where the model errs", flags.samples)
-                                   : counts_of(jobs),
-                    flags.passes, run.id, store_path(flags.profiling.database)));
+  print(common, fmt::format("{}\n{}, {} passes; run {} in {}\n", device::key(identity),
+                            flags.adaptive ? fmt::format("up to {} components, spread over the scope", flags.samples)
+                                           : counts_of(jobs),
+                            flags.passes, run.id, store_path(flags.profiling.database)));
   if (identity.emulated) fmt::print(stderr, "this device is emulated: its times mean nothing\n");
   if (const std::string warning = device::clock_warning(identity); !warning.empty())
     fmt::print(stderr, "{}\n", warning);
@@ -260,7 +258,7 @@ void add_profile(CLI::App& app) {
                    "Leave out larger components (4000 unless given: the last tenth of Table 2's convolutions)")
       ->type_name("X");
   auto* adaptive = command->add_flag("--adaptive", flags->adaptive,
-                                     "After a quarter of the samples, choose the others where the model errs most");
+                                     "Choose the samples so that they spread evenly over the scope, in rounds");
   command
       ->add_option("--target-mape", flags->target_mape,
                    "With --adaptive: stop where every op's error on unseen samples is below this many percent")

@@ -1,5 +1,5 @@
-// Adaptive sampling: after a first random round, measure where the model errs or cannot decide, until it is good
-// enough. Called by `profile --adaptive`; who measures is the caller's part.
+// Adaptive sampling: rounds of samples that are spread evenly over the scope, more of the ops whose error is large,
+// until the model is good enough. Called by `profile --adaptive`; who measures is the caller's part.
 #pragma once
 #include <functional>
 #include <map>
@@ -17,14 +17,12 @@ struct AdaptiveOptions {
   double target_mape = 0;  // of every op, on samples that the fit has not seen; 0: until the samples are spent
   double first = 0.25;     // of the samples: the first round
   double round = 0.08;     // of the samples: each later one
-  double random = 0.2;     // of a later round is drawn as it comes: only such samples tell the error without favour
-  uint64_t seed = 1;
   FitOptions fit{};
 };
 
 struct AdaptiveRound {
   int samples = 0;                // so far
-  std::map<nn::Op, double> mape;  // cross-validated over the samples drawn at random
+  std::map<nn::Op, double> mape;  // cross-validated
 };
 
 struct AdaptiveResult {

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <tuple>
 
 #include "core/rng.h"
 #include "profile/op_model.h"
@@ -42,30 +44,40 @@ SamplingScope convolutions() {
 }
 
 // Few and cheap fits: what is looked for does not depend on them.
-AdaptiveOptions quick(int samples, uint64_t seed) {
-  return {.samples = samples, .round = 0.25, .seed = seed, .fit = {.features = Features::kPaper}};
+AdaptiveOptions quick(int samples) {
+  return {.samples = samples, .round = 0.25, .fit = {.features = Features::kPaper}};
 }
 
-bool is_rare(const Component& c) {
-  const Structure s = structure_of(c);
-  return std::fmod(s[Field::kOutChannel], 32) == 0 || (s[Field::kInChannel] <= 16 && s[Field::kStrideHeight] > 1);
-}
-
-// More of the samples are of the kinds that one law for all is wrong about than among random ones.
-TEST(Adaptive, LooksWhereTheModelErrs) {
-  int64_t adaptive = 0, random = 0;
-  for (const uint64_t seed : {1, 2, 3}) {
-    Sampler sampler(convolutions(), seed), plain(convolutions(), seed + 10);
-    const AdaptiveResult result = sample_adaptively(sampler, quick(240, seed), measured);
-    ASSERT_EQ(result.samples.size(), 240U);
-    adaptive += std::ranges::count_if(result.samples, [](const Sample& s) { return is_rare(s.component); });
-    random += std::ranges::count_if(plain.draw(240), is_rare);
+// Of 100 samples, how unevenly the 20 kinds of convolution (kernel, stride, padding) share them: 0 is 5 of each.
+double unevenness(std::span<const Component> components) {
+  std::map<std::tuple<int, int, int, bool>, int> counts;
+  for (const Component& c : components) {
+    const auto& a = c.layer.attr;
+    ++counts[{a.kernel[0], a.kernel[1], a.stride[0], a.padding == nn::Padding::kSame}];
   }
-  EXPECT_GT(adaptive, random * 5 / 4) << "of 720 samples each";
+  double sum = 5 * 5 * (20 - static_cast<double>(counts.size()));
+  for (const auto& [kind, count] : counts) sum += (count - 5) * (count - 5);
+  return sum;
+}
+
+TEST(Adaptive, SpreadsOverTheScope) {
+  double adaptive = 0, random = 0;
+  for (const uint64_t seed : {1, 2, 3}) {
+    AdaptiveOptions options = quick(100);
+    options.first = 1;
+    Sampler sampler(convolutions(), seed), plain(convolutions(), seed + 10);
+    const AdaptiveResult result = sample_adaptively(sampler, options, measured);
+    ASSERT_EQ(result.samples.size(), 100U);
+    std::vector<Component> chosen;
+    for (const Sample& s : result.samples) chosen.push_back(s.component);
+    adaptive += unevenness(chosen);
+    random += unevenness(plain.draw(100));
+  }
+  EXPECT_LT(adaptive, random * 2 / 3);
 }
 
 TEST(Adaptive, StopsAtTheTargetAndWhenTheTimeIsUp) {
-  AdaptiveOptions options = quick(280, 1);
+  AdaptiveOptions options = quick(280);
   options.target_mape = 10;  // any model is that good
   Sampler first(convolutions(), 1);
   const AdaptiveResult easy = sample_adaptively(first, options, measured);
@@ -89,6 +101,31 @@ TEST(Adaptive, StopsAtTheTargetAndWhenTheTimeIsUp) {
   ASSERT_EQ(all.samples.size(), 280U);
   for (size_t i = 0; i < 280; ++i) EXPECT_EQ(all.samples[i].component, same.samples[i].component);
   EXPECT_LT(all.rounds.back().mape.at(nn::Op::kConv2d), all.rounds.front().mape.at(nn::Op::kConv2d));
+}
+
+// Both ops are drawn alike at first; then the one whose times no law explains gets the more samples.
+TEST(Adaptive, MeasuresMoreOfTheOpThatErrs) {
+  SamplingScope scope;
+  scope.ops = {nn::Op::kFc, nn::Op::kGru};
+  AdaptiveOptions options;
+  options.samples = 200;
+  options.first = 0.7;
+  Sampler sampler(scope, 1);
+  const AdaptiveResult result = sample_adaptively(sampler, options, [](std::span<const Component> components) {
+    std::vector<Sample> samples = measured(components);
+    for (Sample& s : samples) {
+      const Structure structure = structure_of(s.component);
+      const double us = 1 + structure[Field::kFlops] * 1e-5;
+      core::Rng noise(3, core::Stream::kTest, structure[Field::kFlops], structure[Field::kMem]);
+      s.time.median_us = s.component.layer.op == nn::Op::kGru ? us * std::exp(noise.normal()) : us;
+    }
+    return samples;
+  });
+  ASSERT_EQ(result.samples.size(), 200U);
+  const auto gru_of_last = std::ranges::count_if(std::span(result.samples).last(60),
+                                                 [](const Sample& s) { return s.component.layer.op == nn::Op::kGru; });
+  EXPECT_GE(gru_of_last, 50);
+  EXPECT_LT(result.rounds.back().mape.at(nn::Op::kFc), result.rounds.back().mape.at(nn::Op::kGru));
 }
 
 }  // namespace
