@@ -37,7 +37,7 @@ void RowPanel(const Gemm& g, const float* HWY_RESTRICT b, int64_t begin) {
       HWY_UNROLL(2)
       for (int v = 0; v < NV; ++v) sum[s][v] = hn::MulAdd(ai, hn::LoadU(d, b + (s * NV + v) * kLanes), sum[s][v]);
     }
-    b += kSums * NV * kLanes;
+    b += int64_t{kSums} * NV * kLanes;
   }
   for (; i < g.k; ++i, b += NV * kLanes) {
     HWY_UNROLL(2)

@@ -137,7 +137,7 @@ TEST(VariableSearch, FindsWhereMemoryIsFarther) {
   SampleSet set;
   for (int i = 0; i < 600; ++i) {
     device::Component c = conv_component(draw(rng, 2, 9), draw(rng, 2, 9), draw(rng, 1, 256), draw(rng, 1, 256));
-    c.network_bytes = 1000000 * draw(rng, 1, 40);
+    c.network_bytes = int64_t{1000000} * draw(rng, 1, 40);
     set.samples.push_back(timed(c, time, rng, 0.01));
   }
   const std::vector<Variable> variables = learned(set);
@@ -158,7 +158,7 @@ TEST(VariableSearch, FindsWhatDoesNotFitACache) {
   SampleSet set;
   for (int i = 0; i < 600; ++i) {
     device::Component c = conv_component(draw(rng, 2, 9), draw(rng, 2, 9), draw(rng, 1, 256), draw(rng, 1, 256));
-    c.network_bytes = 1000000 * draw(rng, 1, 40);
+    c.network_bytes = int64_t{1000000} * draw(rng, 1, 40);
     set.samples.push_back(timed(c, time, rng, 0.01));
   }
   const std::vector<Variable> variables = learned(set);
