@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
-#include "cli/profiling.h"
 #include "cli/report_landscape.h"
+#include "cli/report_measure.h"
 #include "cli/report_page.h"
 #include "cli/report_tables.h"
 #include "core/error.h"
@@ -21,8 +21,10 @@ namespace {
 namespace fs = std::filesystem;
 
 struct ReportFlags {
-  ProfilingOptions profiling;  // --json and --db
-  std::string folder, out, time_model, figures;
+  CommonOptions common;  // --json
+  TimingOptions timing;
+  std::string folder, out, figures;
+  bool measure = false;
 };
 
 // Where pictures are drawn: the folder that was asked for, or one that goes when the page is written.
@@ -56,7 +58,7 @@ Section draw(const Experiment& experiment, const ReportFlags& flags, const Works
   Section section{experiment, {}, {}};
   std::vector<Picture> pictures = pictures_of(experiment);
   std::string why;
-  if (const auto model = landscape_model(experiment, flags.time_model, store_path(flags.profiling.database), why))
+  if (const auto model = landscape_model(experiment, flags.timing.model, store_path(flags.timing.database), why))
     if (auto landscape = landscape_picture(experiment, *model, why))
       pictures.insert(pictures.end() - (pictures.back().name == "history" ? 1 : 0), std::move(*landscape));
   if (!why.empty()) section.notes.push_back(why);
@@ -73,7 +75,9 @@ Section draw(const Experiment& experiment, const ReportFlags& flags, const Works
 }
 
 void report(const ReportFlags& flags) {
-  const std::vector<Experiment> experiments = group_runs(read_runs(flags.folder));
+  std::vector<Run> runs = read_runs(flags.folder);
+  if (flags.measure) measure_runs(runs, flags.timing);
+  const std::vector<Experiment> experiments = group_runs(std::move(runs));
   const std::string out = flags.out.empty() ? (fs::path(flags.folder) / "report.html").string() : flags.out;
   check_writable(out);
   const Workshop workshop(flags.figures);
@@ -83,7 +87,7 @@ void report(const ReportFlags& flags) {
     sections.push_back(draw(experiment, flags, workshop, sections.size() + 1));
   core::write_file_atomically(out, report_page(sections));
 
-  const CommonOptions& common = flags.profiling.common;
+  const CommonOptions& common = flags.common;
   for (const Section& section : sections) {
     const Experiment& experiment = section.experiment;
     const Run& first = experiment.runs.front();
@@ -105,21 +109,19 @@ void add_report(CLI::App& app) {
       ->type_name("DIR")
       ->required();
   command->add_option("--out", flags->out, "The page; DIR/report.html unless given")->type_name("FILE");
-  command
-      ->add_option(
-          "--time-model", flags->time_model,
-          "A time model's file (fit --out) for the landscape; unless given what a run used, or the database's newest")
-      ->type_name("FILE");
+  command->add_flag("--measure", flags->measure,
+                    "Time all networks here, in turn, and show that in place of what the runs measured");
   command->add_option("--figures", flags->figures, "Keep the pictures, their data and gnuplot scripts in this folder")
       ->type_name("DIR");
-  command
-      ->add_option("--json", flags->profiling.common.json, "Write all networks' figures to FILE; - is standard output")
+  command->add_option("--json", flags->common.json, "Write all networks' figures to FILE; - is standard output")
       ->type_name("FILE");
-  add_database(*command, flags->profiling);
+  add_timing(*command, flags->timing);
   command->footer(
       "Example:\n  fastdeepiot report runs --json results.json\n  fastdeepiot report runs/small --out small.html");
-  command->callback([flags] {
-    const std::string& file = flags->profiling.common.json;
+  command->callback([flags, command] {
+    for (const char* option : {"--engine", "--time-isa", "--time-threads"})
+      if (command->count(option) > 0 && !flags->measure) core::fail("{}: nothing is timed without --measure", option);
+    const std::string& file = flags->common.json;
     if (!file.empty() && file != "-") check_writable(file);
     report(*flags);
   });

@@ -1,0 +1,90 @@
+#include "cli/report_measure.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "cli/compress_methods.h"
+#include "compress/search.h"
+#include "compress/verify.h"
+#include "core/error.h"
+#include "device/identity.h"
+#include "kernels/isa.h"
+
+namespace fdi::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A network, and where its times belong.
+struct Contender {
+  nn::Model model;
+  std::vector<Run*> runs;
+  bool original = false;
+};
+
+std::string beside(const Run& run, const char* name) { return (fs::path(run.file).parent_path() / name).string(); }
+
+// The runs' networks, and every original once: a run keeps its in the search's checkpoint, one that was widened has the
+// original of the run that it came from.
+std::vector<Contender> contenders_of(std::vector<Run>& runs) {
+  std::vector<Contender> all;
+  const auto original_of = [&](const Run& run) {
+    return std::ranges::find_if(
+        all, [&](const Contender& c) { return c.original && c.runs.front()->original.widths == run.original.widths; });
+  };
+  for (Run& run : runs)
+    if (original_of(run) == all.end() && fs::exists(beside(run, kSearchFile)))
+      all.push_back({std::move(compress::load_search(beside(run, kSearchFile)).model), {&run}, true});
+  for (Run& run : runs) {
+    const auto original = original_of(run);
+    if (original == all.end())
+      core::fail("{}: the network that it was made from is not known: there is no {} beside it; make the run again",
+                 run.file, kSearchFile);
+    if (original->runs.front() != &run) original->runs.push_back(&run);
+  }
+  for (Run& run : runs) all.push_back({nn::load_model(beside(run, "model.safetensors")), {&run}, false});
+  return all;
+}
+
+}  // namespace
+
+void measure_runs(std::vector<Run>& runs, const TimingOptions& timing) {
+  std::vector<Contender> contenders = contenders_of(runs);
+  const AsTimed timed(timing);
+  std::vector<const nn::Model*> models;
+  models.reserve(contenders.size());
+  for (const Contender& c : contenders) models.push_back(&c.model);
+  const auto chosen = find_time_model(timing, timed.identity(), contenders.front().model.spec);
+  const std::vector<device::Timing> times = compress::time_models(timed.engine(), models);
+  for (size_t i = 0; i < contenders.size(); ++i) {
+    const Contender& c = contenders[i];
+    std::optional<profile::NetworkPrediction> predicted;
+    if (chosen) predicted = profile::predict_network(chosen->model, c.model.spec);
+    for (Run* run : c.runs) {
+      Design& design = c.original ? run->original : run->result;
+      design.measured_ms = times[i].median_us / 1000;
+      design.predicted_ms.reset();
+      if (!predicted) continue;
+      design.predicted_ms = predicted->total_us / 1000;
+      run->layers.resize(predicted->layers.size());
+      for (size_t l = 0; l < run->layers.size(); ++l) {
+        run->layers[l].name = predicted->layers[l].name;
+        (c.original ? run->layers[l].before_us : run->layers[l].after_us) = predicted->layers[l].prediction.us;
+      }
+    }
+  }
+  for (Run& run : runs) {
+    const std::string isa = kernels::isa(), engine = timed.engine().name();
+    if (run.engine != engine)
+      run.name += fmt::format(" (for {})", run.engine);
+    else if (run.isa != isa && engine == "native")
+      run.name += fmt::format(" (for {})", run.isa);
+    run.machine = device::key(timed.identity());
+    run.engine = engine;
+    run.isa = isa;
+    run.threads = timing.threads;
+  }
+}
+
+}  // namespace fdi::cli
