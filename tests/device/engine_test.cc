@@ -259,9 +259,10 @@ TEST_F(EngineTest, AnUnknownNameIsAnErrorThatListsTheKnownOnes) {
   }
 }
 
+// Builds for ARM lack some.
+#if !defined(FDI_HAVE_ONEDNN) || !defined(FDI_HAVE_XNNPACK)
 TEST_F(EngineTest, OneThatIsNotBuiltInSaysWhatToInstall) {
   const std::vector<std::string> built = engine_names();
-  if (built.size() == 3) GTEST_SKIP() << "this build has every engine; those for ARM do not, and run this too";
   for (const auto& [name, package] : {std::pair("onednn", "libdnnl-dev"), {"xnnpack", "libxnnpack-dev"}}) {
     if (std::ranges::find(built, name) != built.end()) continue;
     try {
@@ -275,6 +276,7 @@ TEST_F(EngineTest, OneThatIsNotBuiltInSaysWhatToInstall) {
     }
   }
 }
+#endif
 
 TEST_F(EngineTest, TheNativeOnesVersionIsThatOfItsKernels) {
   const std::string version = make_engine("native")->version();
