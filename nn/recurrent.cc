@@ -285,11 +285,12 @@ Gemm Recurrent::input_weight_call(int64_t rows, const float* x, const float* dgx
 }
 Gemm Recurrent::product_call(const Run& run, int index, Rows from, Rows to) const noexcept {
   const Part p = part(index);
+  const float* weight = hidden_weight_ == nullptr ? nullptr : hidden_weight_ + p.first;  // inference: packed ones only
   return {.m = run.batch,
           .n = p.columns,
           .k = units_,
           .a = {.data = from.data, .ld = from.ld},
-          .b = {.data = hidden_weight_ + p.first, .ld = columns_},
+          .b = {.data = weight, .ld = columns_},
           .packed_b = run.panels[index] != nullptr ? run.panels[index] : packed_hidden_[index],
           .c = to.data,
           .ldc = to.ld,
