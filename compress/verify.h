@@ -22,7 +22,8 @@ using Round = std::function<std::vector<device::Timing>()>;  // measures all con
 // By contender: the median of the rounds' medians, and their spread.
 std::vector<device::Timing> steady_times(const Round& round, const SteadyOptions& options = {});
 
-// One image at a time on core::threads() threads, what inference runs; A B C A B C ..., so that ratios are honest.
+// One image at a time on core::threads() threads, what inference runs; in turn, a tenth of a second each, again and
+// again, so that ratios are honest.
 std::vector<device::Timing> time_models(const device::Engine& engine, const std::vector<const nn::Model*>& models);
 
 // A choice of units, predicted and measured.
