@@ -128,19 +128,25 @@ TEST(VariableSearch, FindsStepsOfTwoAxes) {
   EXPECT_EQ(step_of(variables, Field::kFlops, Axis::kPixels), 14);
 }
 
-TEST(VariableSearch, FindsWhereMemoryIsFarther) {
-  const auto time = [](const Structure& s) {
-    const double far = s[Field::kNetworkBytes] > 20e6 ? 4e-4 * s[Field::kParamSize] : 0;
-    return 2e-5 * s[Field::kFlops] + far + 5;
-  };
-  core::Rng rng(4, core::Stream::kTest);
+// Convolutions of networks from 1 to 40 MB.
+template <class Time>
+SampleSet of_networks(uint64_t seed, const Time& time) {
+  core::Rng rng(seed, core::Stream::kTest);
   SampleSet set;
   for (int i = 0; i < 600; ++i) {
     device::Component c = conv_component(draw(rng, 2, 9), draw(rng, 2, 9), draw(rng, 1, 256), draw(rng, 1, 256));
     c.network_bytes = int64_t{1000000} * draw(rng, 1, 40);
     set.samples.push_back(timed(c, time, rng, 0.01));
   }
-  const std::vector<Variable> variables = learned(set);
+  return set;
+}
+
+TEST(VariableSearch, FindsWhereMemoryIsFarther) {
+  const auto time = [](const Structure& s) {
+    const double far = s[Field::kNetworkBytes] > 20e6 ? 4e-4 * s[Field::kParamSize] : 0;
+    return 2e-5 * s[Field::kFlops] + far + 5;
+  };
+  const std::vector<Variable> variables = learned(of_networks(4, time));
   const auto found = std::find_if(variables.begin(), variables.end(), [](const Variable& v) { return v.above >= 0; });
   ASSERT_NE(found, variables.end());
   EXPECT_EQ(found->field, Field::kParamSize);
@@ -154,14 +160,7 @@ TEST(VariableSearch, FindsWhatDoesNotFitACache) {
     const double share = std::max(0.0, 1 - 10e6 / s[Field::kNetworkBytes]);
     return 2e-5 * s[Field::kFlops] + 4e-4 * share * s[Field::kParamSize] + 5;
   };
-  core::Rng rng(6, core::Stream::kTest);
-  SampleSet set;
-  for (int i = 0; i < 600; ++i) {
-    device::Component c = conv_component(draw(rng, 2, 9), draw(rng, 2, 9), draw(rng, 1, 256), draw(rng, 1, 256));
-    c.network_bytes = int64_t{1000000} * draw(rng, 1, 40);
-    set.samples.push_back(timed(c, time, rng, 0.01));
-  }
-  const std::vector<Variable> variables = learned(set);
+  const std::vector<Variable> variables = learned(of_networks(6, time));
   const auto found = std::find_if(variables.begin(), variables.end(), [](const Variable& v) { return v.beyond; });
   ASSERT_NE(found, variables.end());
   EXPECT_EQ(found->field, Field::kParamSize);
