@@ -18,51 +18,13 @@ HWY_BEFORE_NAMESPACE();
 namespace fdi::kernels {
 namespace HWY_NAMESPACE {
 
-// Some units of a row, one vector: whole or, where the target has masks, the rest of the row.
-template <class D>
-struct Whole {
-  D d;
-  int64_t i;
-  HWY_INLINE auto load(const float* row) const { return hn::LoadU(d, row + i); }
-  template <class V>
-  HWY_INLINE void store(V v, float* row) const {
-    hn::StoreU(v, d, row + i);
-  }
-};
-template <class D>
-struct Rest {
-  D d;
-  int64_t i;
-  size_t count;
-  HWY_INLINE auto load(const float* row) const { return hn::MaskedLoad(hn::FirstN(d, count), d, row + i); }
-  template <class V>
-  HWY_INLINE void store(V v, float* row) const {
-    hn::BlendedStore(v, hn::FirstN(d, count), d, row + i);
-  }
-};
-
-// f(at) for all units. The rest in halved vectors (for_lanes) would pass through the long chains of exp and tanh up to
-// four times, which shows in layers of few units; but without masks a store might touch what lies behind the row.
-template <class F>
-HWY_INLINE void for_units(int64_t n, const F& f) {
-#if HWY_TARGET == HWY_AVX3
-  const hn::ScalableTag<float> d;
-  const auto step = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
-  for (; i + step <= n; i += step) f(Whole<decltype(d)>{d, i});
-  if (i < n) f(Rest<decltype(d)>{d, i, static_cast<size_t>(n - i)});
-#else
-  for_lanes(n, [&](auto d, int64_t i) HWY_ATTR { f(Whole<decltype(d)>{d, i}); });
-#endif
-}
-
 // Each function: one example, one step.
 
 void gru_after_row(const RnnStep& s, int64_t b) {
   const int64_t u = s.units;
   const float *gx = s.gx[b], *gh = s.gh[b], *h = s.h_prev[b];
   float *gates = s.gates[b], *next = s.h_next[b], *y = s.y[b];
-  for_units(u, [=](auto at) HWY_ATTR {
+  for_row(u, [=](auto at) HWY_ATTR {
     const auto d = at.d;
     const auto r = sigmoid(d, hn::Add(at.load(gx), at.load(gh)));
     const auto z = sigmoid(d, hn::Add(at.load(gx + u), at.load(gh + u)));
@@ -82,7 +44,7 @@ void gru_reset_row(const RnnStep& s, int64_t b) {
   const int64_t u = s.units;
   const float *gx = s.gx[b], *gh = s.gh[b], *h = s.h_prev[b];
   float* gates = s.gates[b];
-  for_units(u, [=](auto at) HWY_ATTR {
+  for_row(u, [=](auto at) HWY_ATTR {
     const auto d = at.d;
     const auto r = sigmoid(d, hn::Add(at.load(gx), at.load(gh)));
     const auto z = sigmoid(d, hn::Add(at.load(gx + u), at.load(gh + u)));
@@ -96,7 +58,7 @@ void gru_update_row(const RnnStep& s, int64_t b) {
   const int64_t u = s.units;
   const float *gx = s.gx[b] + 2 * u, *gh = s.gh[b] + 2 * u, *h = s.h_prev[b];
   float *gates = s.gates[b], *next = s.h_next[b], *y = s.y[b];
-  for_units(u, [=](auto at) HWY_ATTR {
+  for_row(u, [=](auto at) HWY_ATTR {
     const auto d = at.d;
     const auto n = tanh(d, hn::Add(at.load(gx), at.load(gh)));
     const auto out = hn::MulAdd(at.load(gates + u), hn::Sub(at.load(h), n), n);
@@ -110,7 +72,7 @@ void lstm_row(const RnnStep& s, int64_t b) {
   const int64_t u = s.units;
   const float *gx = s.gx[b], *gh = s.gh[b], *c = s.c_prev[b];
   float *gates = s.gates[b], *next = s.h_next[b], *y = s.y[b], *c_next = s.c_next[b];
-  for_units(u, [=](auto at) HWY_ATTR {
+  for_row(u, [=](auto at) HWY_ATTR {
     const auto d = at.d;
     const auto i = sigmoid(d, hn::Add(at.load(gx), at.load(gh)));
     const auto f = sigmoid(d, hn::Add(at.load(gx + u), at.load(gh + u)));
@@ -142,7 +104,7 @@ void gru_after_backward_row(const RnnStep& s, const RnnStepGradient& grad, int64
   const int64_t u = s.units;
   const float *gates = s.gates[b], *h = s.h_prev[b], *dy = grad.dy[b];
   float *dh = grad.dh[b], *dgx = grad.dgx[b], *dgh = grad.dgh[b];
-  for_units(u, [=](auto at) HWY_ATTR {
+  for_row(u, [=](auto at) HWY_ATTR {
     const auto d = at.d;
     const auto r = at.load(gates), z = at.load(gates + u), n = at.load(gates + 2 * u);
     const auto q = at.load(gates + 3 * u);
@@ -164,7 +126,7 @@ void gru_update_backward_row(const RnnStep& s, const RnnStepGradient& grad, int6
   const int64_t u = s.units;
   const float *gates = s.gates[b], *h = s.h_prev[b], *dy = grad.dy[b];
   float *dh = grad.dh[b], *dgx = grad.dgx[b];
-  for_units(u, [=](auto at) HWY_ATTR {
+  for_row(u, [=](auto at) HWY_ATTR {
     const auto d = at.d;
     const auto z = at.load(gates + u), n = at.load(gates + 2 * u);
     const auto g = hn::Add(at.load(dh), at.load(dy));
@@ -178,7 +140,7 @@ void gru_reset_backward_row(const RnnStep& s, const RnnStepGradient& grad, int64
   const int64_t u = s.units;
   const float *gates = s.gates[b], *h = s.h_prev[b], *dq = grad.dq[b];
   float *dh = grad.dh[b], *dgx = grad.dgx[b];
-  for_units(u, [=](auto at) HWY_ATTR {
+  for_row(u, [=](auto at) HWY_ATTR {
     const auto d = at.d;
     const auto r = at.load(gates), g = at.load(dq);
     at.store(through_sigmoid(d, r, hn::Mul(g, at.load(h))), dgx);
@@ -190,7 +152,7 @@ void lstm_backward_row(const RnnStep& s, const RnnStepGradient& grad, int64_t b)
   const int64_t u = s.units;
   const float *gates = s.gates[b], *c = s.c_prev[b], *c_next = s.c_next[b], *dy = grad.dy[b];
   float *dh = grad.dh[b], *dc = grad.dc[b], *dgx = grad.dgx[b];
-  for_units(u, [=](auto at) HWY_ATTR {
+  for_row(u, [=](auto at) HWY_ATTR {
     const auto d = at.d;
     const auto i = at.load(gates), f = at.load(gates + u), g = at.load(gates + 2 * u);
     const auto o = at.load(gates + 3 * u), t = tanh(d, at.load(c_next));
