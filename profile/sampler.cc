@@ -11,6 +11,7 @@
 #include "core/rng.h"
 #include "nn/layer.h"
 #include "nn/unit_groups.h"
+#include "profile/features.h"
 
 namespace fdi::profile {
 namespace {
@@ -210,10 +211,16 @@ nn::NetworkSpec narrow(const nn::NetworkSpec& spec, const std::function<int(int)
 }
 
 std::vector<Job> groups(std::span<const Component> components) {
-  constexpr size_t kGroup = 12;
+  constexpr size_t kMost = 12;
+  constexpr double kFloats = 128 << 10;  // 512 kB stay in the second cache of anything but the smallest devices
   std::vector<Job> jobs;
-  for (size_t i = 0; i < components.size(); i += kGroup)
-    jobs.push_back(device::job_of(components.subspan(i, std::min(kGroup, components.size() - i))));
+  for (size_t begin = 0, end = 0; begin < components.size(); begin = end) {
+    double floats = 0;
+    const auto next = [&] { return structure_of(components[end])[Field::kParamSize]; };
+    do floats += next();
+    while (++end < components.size() && end - begin < kMost && floats + next() <= kFloats);
+    jobs.push_back(device::job_of(components.subspan(begin, end - begin)));
+  }
   return jobs;
 }
 
