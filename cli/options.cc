@@ -1,6 +1,8 @@
 // What the common options do, see options.h.
 #include "cli/options.h"
 
+#include <fmt/core.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -37,7 +39,10 @@ void add_common(CLI::App& command, CommonOptions& common, std::function<void()> 
       ->capture_default_str()
       ->group(group);
   command.callback([&common, threads, work = std::move(work)] {
-    if (threads->count() > 0) core::set_threads(common.threads);
+    if (threads->count() > 0) {
+      core::set_threads(common.threads);
+      warn_if_too_many(common.threads);
+    }
     if (!common.isa.empty()) kernels::set_isa(common.isa);
     kernels::isa();  // an unusable FASTDEEPIOT_ISA is said now
     if (common.gemm != "native" && common.gemm != "openblas")
@@ -67,6 +72,13 @@ void print(const CommonOptions& common, const std::string& text) {
 
 void check_on_off(const char* option, const std::string& value) {
   if (value != "on" && value != "off") core::fail("{} {}: wanted on or off", option, value);
+}
+
+void warn_if_too_many(int threads) {
+  if (threads > core::hardware_threads())
+    fmt::print(stderr,
+               "{} threads on {} processors: those that share one wait for each other, and all of them for the last\n",
+               threads, core::hardware_threads());
 }
 
 void check_writable(const std::string& path) { core::AtomicFile probe(path); }  // dropped uncommitted: leaves nothing

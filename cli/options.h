@@ -31,6 +31,9 @@ void print(const CommonOptions& common, const std::string& text);
 // Throws Error for an option's value that is neither "on" nor "off".
 void check_on_off(const char* option, const std::string& value);
 
+// Says on standard error where there are more threads than processors here.
+void warn_if_too_many(int threads);
+
 // Throws Error where a file of this name could not be created: said before hours of work, not after.
 void check_writable(const std::string& path);
 

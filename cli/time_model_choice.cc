@@ -79,6 +79,7 @@ AsTimed::AsTimed(const TimingOptions& options)
   if (!options.isa.empty()) kernels::set_isa(options.isa);
   try {
     core::set_threads(options.threads);
+    warn_if_too_many(options.threads);
   } catch (...) {
     kernels::set_isa(isa_before_);
     throw;

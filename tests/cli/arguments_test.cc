@@ -67,6 +67,13 @@ TEST_F(Arguments, MistakesNameTheRemedy) {
   EXPECT_FALSE(std::filesystem::exists(path("run"))) << "a refused command must leave nothing behind";
 }
 
+TEST_F(Arguments, MoreThreadsThanProcessorsAreAllowedWithAWarning) {
+  const Result r = run({"info", "--zoo", "lenet", "--threads", "1024"});
+  EXPECT_EQ(r.status, 0);
+  EXPECT_THAT(r.err, HasSubstr("1024 threads on "));
+  EXPECT_EQ(run({"info", "--zoo", "lenet", "--threads", "1"}).err, "");
+}
+
 // A table of VGG-16's layers needs none of its 553 MB of weights.
 TEST_F(Arguments, InfoTakesNoMemoryForWeights) {
   const Result r = run({"info", "--zoo", "vgg16-imagenet"});
