@@ -53,7 +53,7 @@ Store::Device device_of(Store& store, int64_t id) {
 }
 
 void list(const DbFlags& flags) {
-  Store store(store_path(flags.profiling.database));
+  Store store(store_path(flags.profiling.database), Store::Missing::kRefuse);
   std::string text;
   nlohmann::json devices = nlohmann::json::array();
   for (const Store::Device& d : store.devices()) {
@@ -69,7 +69,7 @@ void list(const DbFlags& flags) {
 }
 
 void show(const DbFlags& flags) {
-  Store store(store_path(flags.profiling.database));
+  Store store(store_path(flags.profiling.database), Store::Missing::kRefuse);
   const Store::Device d = device_of(store, flags.device);
   std::string text = fmt::format("device {}: {}\n", d.id, device::key(d.identity));
   for (const Store::Run& run : store.runs(d.id)) {
@@ -92,7 +92,7 @@ void show(const DbFlags& flags) {
 
 void export_to(const DbFlags& flags) {
   check_writable(flags.file);
-  Store store(store_path(flags.profiling.database));
+  Store store(store_path(flags.profiling.database), Store::Missing::kRefuse);
   if (!flags.file.ends_with(".csv")) {
     core::write_file_atomically(flags.file, store.export_json(flags.device, flags.run).dump(1) + "\n");
     return;
@@ -122,7 +122,7 @@ void remove(const DbFlags& flags) {
   const int given = (flags.device != 0) + (flags.run != 0) + (flags.model != 0);
   if (given != 1)
     core::fail("db remove: give one of --device-id N, --run N, --model N; `fastdeepiot db list` shows them");
-  Store store(store_path(flags.profiling.database));
+  Store store(store_path(flags.profiling.database), Store::Missing::kRefuse);
   if (flags.device != 0) store.remove(Store::Kind::kDevice, flags.device);
   if (flags.run != 0) store.remove(Store::Kind::kRun, flags.run);
   if (flags.model != 0) store.remove(Store::Kind::kModel, flags.model);

@@ -76,7 +76,7 @@ void fit(const FitFlags& flags) {
   options.weighting = flags.weighting == "paper" ? profile::Weighting::kPaper : profile::Weighting::kRelative;
   if (!flags.out.empty()) check_writable(flags.out);
   std::optional<profile::Store> store;
-  if (flags.samples.empty()) store.emplace(store_path(flags.profiling.database));
+  if (flags.samples.empty()) store.emplace(store_path(flags.profiling.database), profile::Store::Missing::kRefuse);
   const profile::SampleSet set = read_samples(flags, store);
   const auto [model, id] = fit_model(set, options, flags.force, store ? &*store : nullptr);
   if (!flags.out.empty()) core::write_file_atomically(flags.out, model.to_json().dump(2) + "\n");

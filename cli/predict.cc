@@ -128,8 +128,8 @@ void predict(const PredictFlags& flags) {
   const profile::NetworkPrediction predicted = profile::predict_network(chosen.model, spec);
   std::optional<Measured> measured;
   if (flags.measure) {
-    profile::Store store(store_path(flags.profile.profiling.database));
-    measured = measure(*runner, spec, usual_reference_us(store, runner->identity()));
+    const std::string database = store_path(flags.profile.profiling.database);
+    measured = measure(*runner, spec, usual_reference_us(database, runner->identity()));
   }
 
   nlohmann::json layers = nlohmann::json::array();

@@ -63,6 +63,7 @@ void add_profiling(CLI::App& command, ProfilingOptions& options, std::function<v
 }
 
 std::unique_ptr<profile::Runner> make_runner(const ProfilingOptions& options) {
+  if (options.device == "local") warn_if_too_many(options.common.threads);
   return profile::make_runner(options.device, {options.engine, options.common.isa, options.common.threads});
 }
 
@@ -111,7 +112,9 @@ std::string other_versions(const std::string& database, const device::Identity& 
   return versions.empty() ? "" : fmt::format(" (what it holds is of {} {}, other kernels)", identity.engine, versions);
 }
 
-double usual_reference_us(profile::Store& store, const device::Identity& identity) {
+double usual_reference_us(const std::string& database, const device::Identity& identity) {
+  if (!std::filesystem::exists(database)) return 0;
+  profile::Store store(database);
   const std::optional<profile::Store::Device> device = store.find_device(identity);
   std::vector<profile::PassReading> all;
   if (device)

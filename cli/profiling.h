@@ -39,8 +39,8 @@ profile::SampleSet stored_samples(profile::Store& store, const profile::Store::D
 // engine; else empty. Makes no database.
 std::string other_versions(const std::string& database, const device::Identity& identity);
 
-// What the reference kernel took while the device was profiled; 0 where it was not.
-double usual_reference_us(profile::Store& store, const device::Identity& identity);
+// What the reference kernel took while the device was profiled; 0 where it was not. Makes no database.
+double usual_reference_us(const std::string& database, const device::Identity& identity);
 
 // Learns a model from the samples and keeps it in the store. An emulated device is refused unless `force`.
 struct Fitted {

@@ -37,7 +37,9 @@ std::string default_store_path() {
   return std::string(home) + "/.local/share/fastdeepiot/fastdeepiot.db";
 }
 
-Store::Store(const std::string& path, int wait_seconds) : path_(path), wait_seconds_(wait_seconds) {
+Store::Store(const std::string& path, Missing missing, int wait_seconds) : path_(path), wait_seconds_(wait_seconds) {
+  if (missing == Missing::kRefuse && !std::filesystem::exists(path))
+    core::fail("{}: there is no such database; `fastdeepiot profile` makes one, --db names another", path);
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   std::error_code error;
   if (!folder.empty()) std::filesystem::create_directories(folder, error);

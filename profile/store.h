@@ -22,9 +22,11 @@ std::string default_store_path();
 
 class Store {
  public:
-  // A file that is not there is made, folders too. Throws Error for a file that is damaged or is no such database
-  // (nothing is ever deleted), is locked by another process for longer than `wait_seconds`, or is of a later version.
-  explicit Store(const std::string& path, int wait_seconds = 5);
+  enum class Missing { kMake, kRefuse };
+  // A file that is not there is made, folders too, or refused. Throws Error for that, for a file that is damaged or is
+  // no such database (nothing is ever deleted), is locked by another process for longer than `wait_seconds`, or is of a
+  // later version.
+  explicit Store(const std::string& path, Missing missing = Missing::kMake, int wait_seconds = 5);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;

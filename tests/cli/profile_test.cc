@@ -42,7 +42,7 @@ class Profiling : public Program {
 };
 
 TEST_F(Profiling, FromMeasuringToPredicting) {
-  refused({"fit"}, "nothing was measured on this device");
+  refused({"fit"}, "f.db: there is no such database; `fastdeepiot profile` makes one");
   refused({"predict", "--zoo", "lenet"}, "run `fastdeepiot profile --for lenet`");
 
   std::vector<std::string> with_csv = small_;
@@ -116,6 +116,8 @@ TEST_F(Profiling, FromMeasuringToPredicting) {
     if (asked[0] == "predict") asked.insert(asked.end(), {"--spec", "net.json"});
     refused(asked, "earlier.db (what it holds is of native 0.0.1, other kernels)");
   }
+  refused({"db", "remove", "--run", "5"}, "has no run 5");
+  refused({"db", "show", "5"}, "no device 5");
   EXPECT_EQ(run({"db", "remove", "--device-id", "1"}).status, 0);
   EXPECT_EQ(run_json({"db", "list"}).size(), 0U);
   EXPECT_THAT(run({"db", "import", "all.json"}).out, HasSubstr("1 runs read, 10 new readings, 1 new models"));
@@ -220,6 +222,16 @@ TEST_F(Profiling, SweepsSizes) {
   }
 }
 
+TEST_F(Profiling, AMistypedDatabaseIsNotMade) {
+  for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
+           {"fit"}, {"db", "list"}, {"db", "show", "1"}, {"db", "export", "x.json"}, {"db", "remove", "--run", "1"}}) {
+    std::vector<std::string> asked = command;
+    asked.insert(asked.end(), {"--db", "typo.db"});
+    refused(asked, "typo.db: there is no such database");
+    EXPECT_FALSE(std::filesystem::exists(path("typo.db"))) << command[0];
+  }
+}
+
 TEST_F(Profiling, MistakesNameTheRemedy) {
   refused({"profile", "--op", "conv3d"}, "op 'conv3d': unknown");
   refused({"profile", "--op", "max_pool"}, "--for MODEL");
@@ -239,8 +251,6 @@ TEST_F(Profiling, MistakesNameTheRemedy) {
           "use \"same\" or a smaller kernel");
   refused({"predict"}, "--zoo");
   refused({"db", "remove"}, "--device-id");
-  refused({"db", "remove", "--run", "5"}, "has no run 5");
-  refused({"db", "show", "5"}, "no device 5");
   core::write_file_atomically(path("bad.csv"), "op,median_us\nfc,nan\n");
   refused({"fit", "--samples", "bad.csv"}, "bad.csv: row 1: the header lacks");
   core::write_file_atomically(path("f.db"), std::string(5000, 'x'));

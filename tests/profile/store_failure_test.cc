@@ -54,7 +54,7 @@ TEST_F(StoreFile, ALockedFileIsSaid) {
   sqlite3* other = nullptr;
   ASSERT_EQ(sqlite3_open(path_.c_str(), &other), SQLITE_OK);
   ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
-  Store store(path_, 0);
+  Store store(path_, Store::Missing::kMake, 0);
   EXPECT_THAT(refusal([&] { store.open_run(test_device(), kRequest); }),
               AllOf(HasSubstr(path_), HasSubstr("locked by another process")));
   sqlite3_exec(other, "ROLLBACK", nullptr, nullptr, nullptr);
