@@ -75,7 +75,7 @@ Section draw(const Experiment& experiment, const ReportFlags& flags, const Works
 }
 
 void report(const ReportFlags& flags) {
-  std::vector<Run> runs = read_runs(flags.folder);
+  std::vector<Run> runs = read_runs(flags.folder, flags.measure);
   if (flags.measure) measure_runs(runs, flags.timing);
   const std::vector<Experiment> experiments = group_runs(std::move(runs));
   const std::string out = flags.out.empty() ? (fs::path(flags.folder) / "report.html").string() : flags.out;

@@ -176,10 +176,10 @@ std::vector<Picture> pictures_of(const Experiment& experiment) {
       "Measured time of one image; up and to the left is better. {} takes {} ms, the original {} ms.", fastest.name,
       milliseconds(fastest.result.measured_ms), milliseconds(experiment.original.measured_ms));
   Picture size = accuracy_picture(experiment, "accuracy_size", "Accuracy against size", "parameters (millions)", mega);
-  size.caption =
-      fmt::format("The same networks by their parameters. The smallest, {}, has {}, the original {}.{}", smallest.name,
-                  in_millions(smallest.result.parameters), in_millions(experiment.original.parameters),
-                  &smallest == &fastest ? "" : " It is not the fastest.");
+  size.caption = fmt::format(
+      "The same networks by their parameters. The smallest of the best runs, {}, has {}, the original {}.{}",
+      smallest.name, in_millions(smallest.result.parameters), in_millions(experiment.original.parameters),
+      &smallest == &fastest ? "" : " It is not the fastest.");
   for (Picture* picture : {&time, &size})
     if (!picture->panels[0].curves.empty()) pictures.push_back(std::move(*picture));
   std::vector<const Run*> with_layers, with_history;

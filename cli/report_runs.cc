@@ -124,11 +124,12 @@ int place_of(const std::string& name) {
 }
 
 // What `expand` made of a run's network: outputs are equal, so accuracy is the run's, and so is the original.
-void join_expansions(std::vector<Run>& runs) {
+void join_expansions(std::vector<Run>& runs, bool any_machine) {
   for (Run& wide : runs) {
     if (wide.method != kExpand) continue;
     const auto base = std::ranges::find_if(runs, [&](const Run& run) {
-      return run.method != kExpand && run.machine == wide.machine && run.result.widths == wide.original.widths;
+      return run.method != kExpand && (any_machine || run.machine == wide.machine) &&
+             run.result.widths == wide.original.widths;
     });
     if (base == runs.end()) continue;
     wide.method = base->method + "+localmin";
@@ -171,7 +172,7 @@ Run run_from_json(const json& object, const std::string& where) {
   return run;
 }
 
-std::vector<Run> read_runs(const std::string& folder) {
+std::vector<Run> read_runs(const std::string& folder, bool any_machine) {
   if (!fs::is_directory(folder))
     core::fail("{}: is no folder; give a run of `fastdeepiot compress`, or a folder that holds several", folder);
   std::vector<std::string> files;
@@ -191,7 +192,7 @@ std::vector<Run> read_runs(const std::string& folder) {
   runs.reserve(files.size());
   for (const std::string& file : files)
     runs.push_back(run_from_json(nn::parse_json(core::read_file(file, kMaxResultFile), file), file));
-  join_expansions(runs);
+  join_expansions(runs, any_machine);
   return runs;
 }
 

@@ -49,8 +49,9 @@ struct Run {
 };
 
 // FOLDER/result.json, FOLDER/*/result.json, FOLDER/*.result.json. Throws Error where there is none, and for one that is
-// cut, lacks something or does not fit together. A network that `expand` widened belongs to the run that it came from.
-std::vector<Run> read_runs(const std::string& folder);
+// cut, lacks something or does not fit together. A network that `expand` widened belongs to the run that it came from,
+// on the same machine unless `any_machine`: what will be timed anew.
+std::vector<Run> read_runs(const std::string& folder, bool any_machine);
 Run run_from_json(const nlohmann::json& json, const std::string& where);
 
 // Runs that may be compared: one machine and engine, one data set, one original network.
