@@ -10,7 +10,7 @@ namespace fdi::profile {
 
 class Gram {
  public:
-  static constexpr int kMaxColumns = 20;  // the target included
+  static constexpr int kMaxColumns = 64;  // the target included
 
   explicit Gram(int columns = 0) : columns_(columns) { CHECK(columns <= kMaxColumns); }
   int columns() const { return columns_; }  // the last one is the target

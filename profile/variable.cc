@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -111,7 +112,7 @@ double value(const Variable& variable, const Structure& s) {
   double value = s[variable.field];
   if (variable.beyond) value *= 1 - variable.above / s[variable.gate];
   const Granularity& g = variable.granularity;
-  if (g == Granularity{}) return value;
+  if (std::all_of(g.step.begin(), g.step.end(), [](int step) { return step == 1; })) return value;
   // Ratios of rounded to true extents: every field is a product of the axes named above.
   const auto ratio = [&](Axis axis) {
     const double n = s[axis_field(axis)];

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "profile/nnls.h"
+#include "profile/joined_fit.h"
 
 namespace fdi::profile {
 namespace {
@@ -17,9 +17,11 @@ constexpr std::array kSteps = {2, 3, 4, 6, 8, 12, 14, 16, 24, 32, 48, 64};
 constexpr std::array kVectors = {4, 8, 16};  // of outputs, the last one may be partly filled
 constexpr int kBounds = 12;                  // quantiles of a gate's field
 constexpr size_t kMaxVariables = 12;
-constexpr int kRounds = 3;               // of refinement at the end
-constexpr double kExplained = 1e-10;     // share of the error that is rounding: all is explained
-constexpr double kGain = 0.02;           // share of the error that a variable must take away
+constexpr size_t kMostTelling = 17;              // of what several searches found
+constexpr size_t kPool = Gram::kMaxColumns - 3;  // beside a newcomer, the bias and the target
+constexpr int kRounds = 3;                       // of refinement at the end
+constexpr double kExplained = 1e-10;             // share of the error that is rounding: all is explained
+constexpr double kGain = 0.02;                   // share of the error that a variable must take away
 constexpr double kQualifierGain = 0.02;  // share that a step or a bound must take away, else the plain field stays
 
 struct Candidate {
@@ -36,7 +38,7 @@ int qualifiers(const Variable& variable) {
 class Search {
  public:
   Search(Op op, std::span<const Observation> data, Weighting weighting, FitCost& cost)
-      : op_(op), data_(data), cost_(cost) {
+      : op_(op), data_(data), cost_(cost), fit_(cost) {
     for (const Observation& o : data) {
       scale_.push_back(weighting == Weighting::kRelative ? 1 / o.us : 1);
       target_.push_back(scale_.back() * o.us);
@@ -45,7 +47,7 @@ class Search {
       bounds_.push_back({gate, quantiles(gate)});
   }
 
-  std::vector<Variable> run() {
+  Found run(bool eager) {
     std::vector<Candidate> candidates;
     for (const Field field : candidate_fields(op_)) {
       const Variable plain{.field = field};
@@ -55,20 +57,24 @@ class Search {
     }
     // Among m meaningless variables the best one takes about 2 ln(m) / n of the error away.
     const double chance = 2 * std::log(static_cast<double>(candidates.size())) / static_cast<double>(data_.size());
-    gain_ = std::max(kGain, chance);
-    double error = error_with(nullptr, chosen_.size());
+    const double sure = std::max(kGain, chance);
+    if (!eager) gain_ = sure;
+    Found found;
+    double error = error_without(chosen_.size());
     const double explained = error * kExplained;
     while (chosen_.size() < kMaxVariables && error > explained) {
       const Candidate* best = nullptr;
       double least = std::numeric_limits<double>::max();
       for (const Candidate& c : candidates) {
-        const double e = error_with(&c, chosen_.size()) * (1 + kQualifierGain * qualifiers(c.variable));
+        const double e = priced_error(c, chosen_.size(), least);
         if (e < least) {
           least = e;
           best = &c;
         }
       }
-      if (best == nullptr || error_with(best, chosen_.size()) > error * (1 - gain_)) break;
+      const double with_best = best == nullptr ? error : error_with(*best, chosen_.size());
+      if (with_best > error * (1 - sure) && found.sure.empty()) found.sure = chosen();
+      if (with_best > error * (1 - gain_)) break;
       chosen_.push_back(*best);
       stale_ = true;
       refine(1);
@@ -78,12 +84,28 @@ class Search {
     }
     refine(kRounds);
     drop_useless();
+    found.eager = chosen();
+    if (found.sure.empty()) found.sure = found.eager;
+    return found;
+  }
+
+  std::vector<Variable> most_telling(std::span<const Found> found) {
+    for (const Found& part : found)
+      for (const Variable& v : part.eager)
+        if (chosen_.size() < kPool && !is_chosen(v)) chosen_.push_back(candidate(v));
+    stale_ = true;
+    while (chosen_.size() > kMostTelling) drop_one(std::numeric_limits<double>::max());
+    drop_useless();
+    return chosen();
+  }
+
+ private:
+  std::vector<Variable> chosen() const {
     std::vector<Variable> variables;
     for (const Candidate& c : chosen_) variables.push_back(c.variable);
     return variables;
   }
 
- private:
   std::vector<double> quantiles(Field field) const {
     std::vector<double> values;
     for (const Observation& o : data_) values.push_back(o.structure[field]);
@@ -155,32 +177,38 @@ class Search {
     return out;
   }
 
-  // Squared error of the best law on the chosen variables with the one at `place` replaced (at the end: joined) by
-  // `other`; null: left out.
-  double error_with(const Candidate* other, size_t place) {
-    std::vector<const Column*> columns;
+  // Squared error of the best law on the chosen variables with the one at `place` left out, or (at the end) all.
+  double error_without(size_t place) {
+    companions(place);
+    return fit_.alone();
+  }
+  // The same with `other` in that place, or joined at the end. What is no less than `wanted` may be told too low.
+  double error_with(const Candidate& other, size_t place, double wanted = std::numeric_limits<double>::max()) {
+    companions(place);
+    products_.resize(columns_.size() + 1);
+    products_[0] = dot(other.column, other.column);
+    for (size_t i = 0; i < columns_.size(); ++i) products_[i + 1] = dot(other.column, *columns_[i]);
+    return fit_.with(products_, wanted);
+  }
+  double priced_error(const Candidate& other, size_t place, double wanted = std::numeric_limits<double>::max()) {
+    const double price = 1 + kQualifierGain * qualifiers(other.variable);
+    return error_with(other, place, wanted / price) * price;
+  }
+  // The same for many candidates in a row.
+  void companions(size_t place) {
+    place = std::min(place, chosen_.size());
+    if (!stale_ && place == place_) return;
+    stale_ = false;
+    place_ = place;
+    columns_.clear();
     for (size_t i = 0; i < chosen_.size(); ++i)
-      if (i != place) columns.push_back(&chosen_[i].column);
-    columns.push_back(&scale_);
-    columns.push_back(&target_);
-    if (columns != base_columns_ || stale_) {  // the same companions for many candidates in a row
-      base_columns_ = columns;
-      stale_ = false;
-      base_ = Gram(static_cast<int>(columns.size()) + 1);
-      for (size_t i = 0; i < columns.size(); ++i)
-        for (size_t j = 0; j <= i; ++j) base_.set(shifted(i), shifted(j), dot(*columns[i], *columns[j]));
-      base_fit_ = {};
-    }
-    if (other == nullptr) {
-      for (size_t i = 0; i <= columns.size(); ++i) base_.set(0, static_cast<int>(i), 0);
-    } else {
-      base_.set(0, 0, dot(other->column, other->column));
-      for (size_t i = 0; i < columns.size(); ++i) base_.set(0, shifted(i), dot(other->column, *columns[i]));
-    }
-    ++cost_.solves;
-    base_fit_.weight[0] = 1;  // likely to be of use
-    base_fit_ = solve_nnls(base_, &base_fit_);
-    return base_fit_.error;
+      if (i != place) columns_.push_back(&chosen_[i].column);
+    columns_.push_back(&scale_);
+    columns_.push_back(&target_);
+    Gram gram(static_cast<int>(columns_.size()) + 1);
+    for (size_t i = 0; i < columns_.size(); ++i)
+      for (size_t j = 0; j <= i; ++j) gram.set(shifted(i), shifted(j), dot(*columns_[i], *columns_[j]));
+    fit_.set_companions(gram);
   }
   static int shifted(size_t i) { return static_cast<int>(i) + 1; }  // column 0 is the candidate's
   double dot(const Column& a, const Column& b) {
@@ -199,15 +227,15 @@ class Search {
       bool changed = false;
       for (size_t place = 0; place < chosen_.size(); ++place) {
         const Variable from = chosen_[place].variable;
-        double least = error_with(&chosen_[place], place) * (1 + kQualifierGain * qualifiers(from));
+        double least = priced_error(chosen_[place], place);
         std::vector<Variable> tries = simpler(from);
         for (const auto& more : {changed_steps(from), changed_places(from)})
           tries.insert(tries.end(), more.begin(), more.end());
         for (const Variable& v : tries) {
           if (is_chosen(v)) continue;
           Candidate c = candidate(v);
-          const double e = error_with(&c, place) * (1 + kQualifierGain * qualifiers(v));
-          if (e >= least * (1 - 1e-4)) continue;
+          const double wanted = least * (1 - 1e-4), e = priced_error(c, place, wanted);
+          if (e >= wanted) continue;
           least = e;
           chosen_[place] = std::move(c);
           stale_ = true;
@@ -218,20 +246,24 @@ class Search {
     }
   }
 
-  // Takes out, one at a time, the variable that is missed least while it is missed by less than a gain.
+  // Takes out the variable that is missed least, if the error is then no more than `most`.
+  bool drop_one(double most) {
+    size_t place = chosen_.size();
+    for (size_t i = 0; i < chosen_.size(); ++i)
+      if (const double without = error_without(i); without <= most) {
+        most = without;
+        place = i;
+      }
+    if (place == chosen_.size()) return false;
+    chosen_.erase(chosen_.begin() + static_cast<ptrdiff_t>(place));
+    stale_ = true;
+    return true;
+  }
+  // One at a time, while it is missed by less than a gain; the error that is left.
   double drop_useless() {
     for (;;) {
-      const double error = error_with(nullptr, chosen_.size());
-      size_t place = chosen_.size();
-      double least = error / (1 - gain_ / 2);
-      for (size_t i = 0; i < chosen_.size(); ++i)
-        if (const double without = error_with(nullptr, i); without <= least) {
-          least = without;
-          place = i;
-        }
-      if (place == chosen_.size()) return error;
-      chosen_.erase(chosen_.begin() + static_cast<ptrdiff_t>(place));
-      stale_ = true;
+      const double error = error_without(chosen_.size());
+      if (!drop_one(error / (1 - gain_ / 2))) return error;
     }
   }
 
@@ -240,10 +272,11 @@ class Search {
   FitCost& cost_;
   std::vector<std::pair<Field, std::vector<double>>> bounds_;
   Column scale_, target_;
-  std::vector<const Column*> base_columns_;
-  Gram base_;
-  Nnls base_fit_;
-  bool stale_ = false;  // a column changed in place
+  std::vector<const Column*> columns_;  // of the companions, the bias and the target
+  size_t place_ = 0;                    // that they leave out
+  bool stale_ = true;                   // a chosen variable changed
+  std::vector<double> products_;
+  JoinedFit fit_;
   std::vector<Candidate> chosen_;
   double gain_ = kGain;
 };
@@ -252,7 +285,16 @@ class Search {
 
 std::vector<Variable> learn_variables(Op op, std::span<const Observation> observations, Weighting weighting,
                                       FitCost& cost) {
-  return Search(op, observations, weighting, cost).run();
+  return Search(op, observations, weighting, cost).run(false).eager;
+}
+
+Found learn_eagerly(Op op, std::span<const Observation> observations, Weighting weighting, FitCost& cost) {
+  return Search(op, observations, weighting, cost).run(true);
+}
+
+std::vector<Variable> most_telling(Op op, std::span<const Found> found, std::span<const Observation> observations,
+                                   Weighting weighting, FitCost& cost) {
+  return Search(op, observations, weighting, cost).most_telling(found);
 }
 
 }  // namespace fdi::profile

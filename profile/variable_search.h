@@ -15,4 +15,14 @@ namespace fdi::profile {
 std::vector<Variable> learn_variables(nn::Op op, std::span<const Observation> observations, Weighting weighting,
                                       FitCost& cost);
 
+// The same, and what comes in when the search goes on to where even kGain is not reached.
+struct Found {
+  std::vector<Variable> sure, eager;
+};
+Found learn_eagerly(nn::Op op, std::span<const Observation> observations, Weighting weighting, FitCost& cost);
+
+// The most telling variables of several searches: while they are too many, the one that is missed least goes out.
+std::vector<Variable> most_telling(nn::Op op, std::span<const Found> found, std::span<const Observation> observations,
+                                   Weighting weighting, FitCost& cost);
+
 }  // namespace fdi::profile

@@ -180,6 +180,60 @@ TEST(VariableSearch, FindsNothingThatIsNotThere) {
   }
 }
 
+// Times of four terms, one in whole vectors of channels, one of what a cache does not hold.
+double vectors_and_memory(const Structure& s) {
+  const double far = std::max(0.0, 1 - 10e6 / s[Field::kNetworkBytes]);
+  return 2e-5 * s[Field::kFlops] * up(s[Field::kOutChannel], 16) / s[Field::kOutChannel] + 2e-4 * s[Field::kMemInter] +
+         4e-4 * far * s[Field::kParamSize] + 5;
+}
+
+// What each part of the samples finds, and more that is not there: the true variables stay.
+TEST(VariableSearch, KeepsTheMostTellingOfSeveralSearches) {
+  const SampleSet set = of_networks(7, vectors_and_memory);
+  const std::vector<const Sample*> samples = pointers(set);
+  const std::vector<Observation> all = observe(samples);
+  FitCost cost;
+  std::vector<Found> found;
+  for (size_t part = 0; part < 4; ++part)
+    found.push_back(
+        learn_eagerly(nn::Op::kConv2d, std::span(all).subspan(part * 150, 150), Weighting::kRelative, cost));
+  std::vector<Variable> meaningless;
+  for (const int step : {3, 6, 14, 24, 48})
+    for (const Field field : {Field::kMemOut, Field::kPixels, Field::kTaps}) {
+      meaningless.push_back({.field = field});
+      meaningless.back().granularity[Axis::kOutWidth] = step;
+    }
+  found.push_back({{}, meaningless});
+  const std::vector<Variable> told = most_telling(nn::Op::kConv2d, found, all, Weighting::kRelative, cost);
+  EXPECT_LE(told.size(), 12U);
+  EXPECT_EQ(step_of(told, Field::kFlops, Axis::kOutChannel), 16);
+  for (const Variable& v : told)
+    EXPECT_EQ(std::count(meaningless.begin(), meaningless.end(), v), 0) << describe(nn::Op::kConv2d, v);
+}
+
+// Of 60 samples a careful search finds the steps once in four times, and the fit is 11% off; the folds find them.
+TEST(OpModel, FindsStepsInFewSamples) {
+  const auto time = [](const Structure& s) {
+    const double far = std::max(0.0, 1 - 10e6 / s[Field::kNetworkBytes]);
+    return 1e-5 * s[Field::kFlops] * up(s[Field::kOutChannel], 16) / s[Field::kOutChannel] +
+           1e-3 * s[Field::kMemInter] + 4e-4 * far * s[Field::kParamSize] + 5e-3 * s[Field::kMemOut] +
+           0.2 * s[Field::kInChannel] + 5;
+  };
+  const SampleSet other = of_networks(100, time);
+  const std::vector<Observation> held_out = observe(pointers(other));
+  double error = 0;
+  for (const uint64_t seed : {11, 12, 13, 14}) {
+    SampleSet set = of_networks(seed, time);
+    set.samples.resize(60);
+    const Tree tree = fit_tree(observe(pointers(set)), FitOptions{});
+    const std::vector<Variable>& variables = tree.nodes[0].law.variables;
+    const auto rounded = [](const Variable& v) { return v.granularity[Axis::kOutChannel] == 16; };
+    EXPECT_TRUE(std::any_of(variables.begin(), variables.end(), rounded)) << seed;
+    for (const Observation& o : held_out) error += std::abs(tree.predict(o.structure) / o.us - 1);
+  }
+  EXPECT_LT(error / 4 / static_cast<double>(held_out.size()), 0.05);
+}
+
 // The search multiplies columns; it never goes through the samples for a fit of its own.
 TEST(VariableSearch, CostIsBounded) {
   FitCost cost;
@@ -188,8 +242,8 @@ TEST(VariableSearch, CostIsBounded) {
   };
   learned(planted_convs(1300, time, 0.05), &cost);
   EXPECT_EQ(cost.gram_rows, 0);
-  EXPECT_LT(cost.solves, 20000);
-  EXPECT_LT(cost.products, 20 * cost.solves);
+  EXPECT_LT(cost.solves, 5000);  // of most candidates a bound is enough
+  EXPECT_LT(cost.products, 100000);
   EXPECT_GT(cost.products, cost.solves);
 }
 
