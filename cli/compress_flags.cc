@@ -14,7 +14,7 @@ namespace {
 struct Method {
   const char *name, *title;
   bool weighs_cost;  // beside the loss
-  bool by_paths;     // unless asked otherwise
+  bool by_slopes;    // unless asked otherwise
 };
 constexpr std::array kMethods = {
     Method{"deepiot", "DeepIoT", false, false}, Method{"deepiot+flops", "DeepIoT+FLOPs", true, false},
@@ -79,17 +79,17 @@ compress::SearchConfig search_config(const CompressFlags& flags, int image_size)
     core::fail("what is the target? give --max-ms, --max-mb or --target-size, e.g. --target-size 10%");
   if (!(flags.validation > 0 && flags.validation < 1))
     core::fail("--validation {}: wanted 0 < fraction < 1", flags.validation);
-  if (!flags.gradient.empty() && flags.gradient != "score" && flags.gradient != "path")
-    core::fail("--gradient {}: wanted score or path", flags.gradient);
+  if (!flags.gradient.empty() && flags.gradient != "score" && flags.gradient != "slope")
+    core::fail("--gradient {}: wanted score or slope", flags.gradient);
   check_on_off("--augment", flags.augment);
   check_on_off("--verify", flags.verify);
   compress::SearchConfig config = flags.search;
   config.seed = flags.common.seed;
   config.target_size = flags.size.empty() ? 0 : read_part(flags.size);
   config.find_lambda = method.weighs_cost && !(config.lambda > 0);
-  config.by_paths = flags.gradient.empty() ? method.by_paths && !config.cost_as_reward : flags.gradient == "path";
-  if (config.by_paths && config.cost_as_reward)
-    core::fail("--gradient path: --cost-as-reward needs the rewards of --gradient score");
+  config.by_slopes = flags.gradient.empty() ? method.by_slopes && !config.cost_as_reward : flags.gradient == "slope";
+  if (config.by_slopes && config.cost_as_reward)
+    core::fail("--gradient slope: --cost-as-reward needs the rewards of --gradient score");
   config.data = {{"name", flags.data},
                  {"image_size", image_size},
                  {"limit", flags.limit},
@@ -132,9 +132,9 @@ void add_compress_options(CLI::App& command, CompressFlags& flags) {
                    "The cost reaches the compressor through the structures drawn, not through its slope");
   command
       .add_option("--gradient", flags.gradient,
-                  "How the loss reaches the compressor: score (losses of whole structures, as published) or path (its "
-                  "slopes at the units: less noise, half the work) [score; with fastdeepiot path]")
-      ->type_name("score|path");
+                  "How the loss reaches the compressor: score (losses of whole structures, as published) or slope (its "
+                  "slopes at the units: less noise, half the work) [score; with fastdeepiot slope]")
+      ->type_name("score|slope");
   add("--verify", flags.verify, "on|off",
       "With --max-ms: time the best structures here, and choose by what is measured");
   add("--out", flags.out, "RUN", "Folder of this run: checkpoints, keep.json, result.json and model.safetensors")

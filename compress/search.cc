@@ -106,7 +106,7 @@ void Search::check_finite(double loss, const char* whose) const {
 void Search::run(nn::BatchSource& train, nn::BatchSource* validation) {
   const SearchConfig& config = state_.config;
   if (train.batches() < 1) core::fail("the training data hold no batch; give more images");
-  Stream batches(train, state_.iteration * (config.by_paths ? 1 : 2));
+  Stream batches(train, state_.iteration * (config.by_slopes ? 1 : 2));
   if (state_.history.empty() && !options_.checkpoint.empty()) save_search(options_.checkpoint, state_);
   const auto done = [&] {
     if (state_.history.empty()) return false;
@@ -140,7 +140,7 @@ std::string Search::live_line(double loss, double steps_per_s) const {
 }
 
 void Search::iterate(Stream& batches, double& loss_sum) {
-  if (state_.config.by_paths) {
+  if (state_.config.by_slopes) {
     loss_sum += train_both(batches.take());
   } else {
     loss_sum += train_critic(batches.take());

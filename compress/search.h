@@ -41,9 +41,9 @@ struct SearchConfig {
   double lambda = 0;         // loss per unit of cost
   bool find_lambda = false;  // by dual ascent, in place of `lambda`
   // How the loss reaches the compressor. By score functions, from the losses of whole structures, as published: a fresh
-  // batch is run for it. Or by paths: from the slopes of the loss at the units' masks, which the critic's own backward
-  // pass gives, one for each unit and example: far less noise, and half the work.
-  bool by_paths = false;
+  // batch is run for it. Or by slopes: those of the loss at the units' masks, which the critic's own backward pass
+  // gives, one for each unit and example: far less noise, and half the work.
+  bool by_slopes = false;
   // How the cost reaches the compressor: its slope at the expected widths (low variance), or as part of the reward of
   // each structure drawn, one per example.
   bool cost_as_reward = false;
@@ -115,11 +115,12 @@ Keep choose_by_probability(const nn::UnitGroups& groups, std::span<const float> 
 std::vector<double> score_gradient(std::span<const float> masks, std::span<const float> q,
                                    std::span<const double> advantage);
 
-// By unit: d mean loss / d q from `slopes`, d mean loss / d mask (examples, units), of masks drawn from q. What a unit
-// adds is the integral of the slope from its mask 0 to 1; by the trapezoid rule half of the slope at each end, and each
-// end is seen as often as it is drawn (Liu et al. 2023, Bridging Discrete and Backpropagation, equation 6).
-std::vector<double> path_gradient(std::span<const float> masks, std::span<const float> q,
-                                  std::span<const float> slopes);
+// By unit: d mean loss / d q, what the unit adds to the loss, from `slopes` d mean loss / d mask (examples, units);
+// mean over examples, with g the slope of the example's own loss. One that has the unit: g - g^2 / 2, to the second
+// order, with its Fisher information as the curvature (Theis et al. 2018, Faster gaze prediction with dense networks
+// and Fisher pruning): the slope alone says little of a trained network, where what batch norm scales is at its best
+// scale, so that its mean is near 0. One without the unit: g / 2, by the trapezoid rule to such an end.
+std::vector<double> slope_gradient(std::span<const float> masks, std::span<const float> slopes, size_t units);
 
 class Search {
  public:

@@ -10,9 +10,6 @@ namespace {
 
 constexpr double kSmallest = 1e-6;  // probabilities in a logarithm stay this far from 0 and 1
 
-// An end that is drawn more seldom counts as if it were drawn so often: some bias for much variance.
-constexpr double kRarest = 0.05;
-
 }  // namespace
 
 std::vector<float> softened(std::span<const float> p, double threshold, double beta) {
@@ -78,17 +75,14 @@ std::vector<double> score_gradient(std::span<const float> masks, std::span<const
   return gradient;
 }
 
-std::vector<double> path_gradient(std::span<const float> masks, std::span<const float> q,
-                                  std::span<const float> slopes) {
-  std::vector<double> gradient(q.size()), on(q.size()), off(q.size());
-  for (size_t u = 0; u < q.size(); ++u) {
-    const double at = std::clamp(double{q[u]}, kRarest, 1 - kRarest);
-    on[u] = 0.5 / at;
-    off[u] = 0.5 / (1 - at);
-  }
-  for (size_t first = 0; first < slopes.size(); first += q.size())
-    for (size_t u = 0; u < q.size(); ++u)
-      gradient[u] += double{slopes[first + u]} * (masks[first + u] > 0 ? on[u] : off[u]);
+std::vector<double> slope_gradient(std::span<const float> masks, std::span<const float> slopes, size_t units) {
+  std::vector<double> gradient(units);
+  const double examples = static_cast<double>(slopes.size() / units);
+  for (size_t first = 0; first < slopes.size(); first += units)
+    for (size_t u = 0; u < units; ++u) {
+      const double slope = examples * slopes[first + u];  // of the example's own loss
+      gradient[u] += (masks[first + u] > 0 ? slope - 0.5 * slope * slope : 0.5 * slope) / examples;
+    }
   return gradient;
 }
 

@@ -57,7 +57,7 @@ json search_config_to_json(const SearchConfig& c) {
           {"average", c.average},
           {"lambda", c.lambda},
           {"find_lambda", c.find_lambda},
-          {"by_paths", c.by_paths},
+          {"by_slopes", c.by_slopes},
           {"cost_as_reward", c.cost_as_reward},
           {"target_size", c.target_size},
           {"max_ms", c.max_ms},
@@ -81,7 +81,7 @@ SearchConfig search_config_from_json(const json& j) {
   c.average = j.value("average", c.average);
   c.lambda = j.value("lambda", c.lambda);
   c.find_lambda = j.value("find_lambda", c.find_lambda);
-  c.by_paths = j.value("by_paths", c.by_paths);
+  c.by_slopes = j.value("by_slopes", c.by_slopes);
   c.cost_as_reward = j.value("cost_as_reward", c.cost_as_reward);
   c.target_size = j.value("target_size", c.target_size);
   c.max_ms = j.value("max_ms", c.max_ms);

@@ -54,7 +54,7 @@ double Search::train_both(const nn::Batch& batch) {
   const auto masks = draw_masks(q, batch.size, config.seed, draw_number(state_.iteration, Draw::kCritic));
   const double loss = critic_loss(batch, masks);
   const std::span<const float> gradient = critic_.backward(true);
-  std::vector<double> dq = path_gradient(masks, q, critic_.mask_slopes());
+  std::vector<double> dq = slope_gradient(masks, critic_.mask_slopes(), q.size());
   if (critic_.any_recurrent()) {
     const std::vector<double> scores = score_gradient(masks, q, advantages(rewards_of(masks)));
     for (size_t u = 0; u < dq.size(); ++u)

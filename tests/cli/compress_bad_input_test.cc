@@ -84,8 +84,8 @@ TEST_F(CompressBadInput, RefusesWhatCannotBe) {
           "--method magic: wanted one of deepiot, deepiot+flops, fastdeepiot, uniform, knapsack");
   refused({"--lambda", "1"}, "deepiot has no cost to weigh");
   refused({"--method", "deepiot", "--cost-as-reward"}, "deepiot has no cost");
-  refused({"--gradient", "slope"}, "wanted score or path");
-  refused({"--method", "fastdeepiot", "--cost-as-reward", "--gradient", "path"},
+  refused({"--gradient", "path"}, "wanted score or slope");
+  refused({"--method", "fastdeepiot", "--cost-as-reward", "--gradient", "slope"},
           "needs the rewards of --gradient score");
   refused({"--verify", "maybe"}, "--verify maybe: wanted on or off");
   refused({"--max-ms", "-1"}, "max_ms is -1; wanted 0 (none) or more");

@@ -41,7 +41,7 @@ class OneHot : public nn::BatchSource {
 
 class SearchWay : public testing::TestWithParam<bool> {};
 INSTANTIATE_TEST_SUITE_P(Gradient, SearchWay, testing::Bool(),
-                         [](const auto& way) { return way.param ? "ByPaths" : "ByScores"; });
+                         [](const auto& way) { return way.param ? "BySlopes" : "ByScores"; });
 
 // Half of the hidden units are useless: their weights in and out are zero and stay small, while each of the others
 // carries one of the classes. A compressor that learns drops mostly the former.
@@ -63,7 +63,7 @@ TEST_P(SearchWay, DropsUselessUnits) {
   config.stage_steps = 60;
   config.threshold_step = 0.1;
   config.threshold_end = 0.8;
-  config.by_paths = GetParam();
+  config.by_slopes = GetParam();
   config.lambda = 0.004;  // without a cost nothing speaks against a useless unit
   SearchState state({spec, std::move(parameters), {}}, config);
   const Costs cost{.objective = {"units", "units", [](std::span<const int> widths) { return 10.0 * widths[0]; }}};

@@ -43,12 +43,12 @@ TEST(Search, ResumesToTheSameNumbers) {
     return costs;
   };
   SearchConfig config = quick();
-  enum class Way { kSlope, kReward, kFound, kPaths };
-  for (const Way way : {Way::kSlope, Way::kReward, Way::kFound, Way::kPaths}) {
+  enum class Way { kCostSlope, kReward, kFound, kUnitSlopes };
+  for (const Way way : {Way::kCostSlope, Way::kReward, Way::kFound, Way::kUnitSlopes}) {
     config.lambda = way == Way::kFound ? 0 : 0.01;
     config.find_lambda = way == Way::kFound;
     config.cost_as_reward = way == Way::kReward;
-    config.by_paths = way == Way::kPaths;
+    config.by_slopes = way == Way::kUnitSlopes;
     SearchState straight(untrained(spec), config);
     {
       auto train = source();
@@ -61,7 +61,7 @@ TEST(Search, ResumesToTheSameNumbers) {
     // Killed in its third stage.
     SearchState first(untrained(spec), config);
     {
-      Killed train(way == Way::kPaths ? 12 : 23);
+      Killed train(way == Way::kUnitSlopes ? 12 : 23);
       const Costs costs = costs_of(first);
       Search search(first, costs, {.checkpoint = folder.path("c"), .progress = nullptr});
       EXPECT_THROW(search.run(train, nullptr), core::Error);
@@ -91,8 +91,8 @@ TEST(Search, ThreadsDoNotMatter) {
   const int before = core::threads();
   SearchConfig config = quick();
   config.lambda = 0.01;
-  for (const bool by_paths : {false, true}) {
-    config.by_paths = by_paths;
+  for (const bool by_slopes : {false, true}) {
+    config.by_slopes = by_slopes;
     std::vector<float> weights, probabilities;
     for (const int threads : {1, 2, 3}) {
       core::set_threads(threads);

@@ -50,24 +50,30 @@ TEST(MaskedCritic, SlopesAtTheMasksAgainstDifferences) {
   }
 }
 
-// Of a loss a z + b z^2 the slopes at both ends average to what the unit adds: a + b.
-TEST(PathGradient, IsWhatAUnitAddsToAQuadraticLoss) {
-  constexpr int kExamples = 20000;
-  const std::vector<float> q{0.25F, 0.9F};
-  const std::vector<double> a{-3, 2}, b{1, -0.5};
-  const auto masks = draw_masks(q, kExamples, 1, 0);
+// A unit's logit z w of an example with label +1 or -1, drawn from the model itself: what leaving the unit out adds to
+// the logistic loss is log 2 - H, and the second order about z = 1 comes near while w is small.
+TEST(SlopeGradient, IsWhatAUnitAddsToALogisticLoss) {
+  constexpr int kExamples = 400000;
+  core::Rng rng(5, core::Stream::kTest);
+  const std::vector<double> w{0.3, 0.6};
+  const std::vector<float> masks(2 * kExamples, 1.0F);
   std::vector<float> slopes;
-  for (size_t i = 0; i < masks.size(); ++i)
-    slopes.push_back(static_cast<float>((a[i % 2] + 2 * b[i % 2] * double{masks[i]}) / kExamples));
-  const auto gradient = path_gradient(masks, q, slopes);
-  EXPECT_NEAR(gradient[0], -2, 0.08);
-  EXPECT_NEAR(gradient[1], 1.5, 0.08);
+  for (size_t i = 0; i < masks.size(); ++i) {
+    const double right = 1 / (1 + std::exp(-w[i % 2]));
+    const double label = rng.uniform(0.0F, 1.0F) < right ? 1 : -1;
+    slopes.push_back(static_cast<float>(-w[i % 2] * label / (1 + std::exp(w[i % 2] * label)) / kExamples));
+  }
+  const auto gradient = slope_gradient(masks, slopes, 2);
+  for (size_t u = 0; u < 2; ++u) {
+    const double right = 1 / (1 + std::exp(-w[u]));
+    const double entropy = -right * std::log(right) - (1 - right) * std::log(1 - right);
+    EXPECT_NEAR(gradient[u], entropy - std::log(2.0), 0.15 * (std::log(2.0) - entropy)) << u;
+  }
 }
 
-// An end that is hardly ever drawn does not weigh without bound.
-TEST(PathGradient, IsBoundedAtTheEnds) {
-  const std::vector<float> q{1, 0}, masks{0, 1}, slopes{1, 1};
-  for (const double g : path_gradient(masks, q, slopes)) EXPECT_NEAR(g, 10, 1e-9);
+TEST(SlopeGradient, ByHand) {
+  const std::vector<float> masks{0, 1, 0, 1}, slopes{3, 0.5F, -2, 0};  // of the examples' own losses: 6, 1, -4, 0
+  EXPECT_EQ(slope_gradient(masks, slopes, 2), (std::vector<double>{(3.0 - 2) / 2, (1 - 0.5) / 2}));
 }
 
 }  // namespace
