@@ -77,7 +77,7 @@ std::vector<double> score_gradient(std::span<const float> masks, std::span<const
 
 std::vector<double> slope_gradient(std::span<const float> masks, std::span<const float> slopes, size_t units) {
   std::vector<double> gradient(units);
-  const double examples = static_cast<double>(slopes.size() / units);
+  const double examples = static_cast<double>(slopes.size()) / static_cast<double>(units);
   for (size_t first = 0; first < slopes.size(); first += units)
     for (size_t u = 0; u < units; ++u) {
       const double slope = examples * slopes[first + u];  // of the example's own loss
