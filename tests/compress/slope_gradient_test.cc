@@ -7,6 +7,7 @@
 #include "core/rng.h"
 #include "nn/zoo.h"
 #include "tests/nn/deepsense_like.h"
+#include "tests/nn/gradient_check.h"
 
 namespace fdi::compress {
 namespace {
@@ -38,13 +39,8 @@ TEST(MaskedCritic, SlopesAtTheMasksAgainstDifferences) {
         EXPECT_EQ(slopes[i], 0);
         continue;
       }
-      const float kept = masks[i];
-      masks[i] = kept + kStep;
-      const double above = loss();
-      masks[i] = kept - kStep;
-      const double below = loss();
-      masks[i] = kept;
-      EXPECT_NEAR(slopes[i], (above - below) / (2 * kStep), 0.05 * largest) << spec.name << " " << i;
+      const double slope = nn::central_difference(masks[i], kStep, loss);
+      EXPECT_NEAR(slopes[i], slope, 0.05 * largest) << spec.name << " " << i;
     }
     EXPECT_EQ(critic.any_recurrent(), spec.name != "lenet" && spec.name != "resnet20");
   }

@@ -18,6 +18,18 @@ inline void fill(std::span<float> out, uint64_t stream) {  // uniform in [-1, 1)
   for (float& v : out) v = rng.uniform(-1, 1);
 }
 
+// The slope of value() in `at`, which is put back.
+template <class Value>
+double central_difference(float& at, float step, const Value& value) {
+  const float kept = at;
+  at = kept + step;
+  const double up = value();
+  at = kept - step;
+  const double down = value();
+  at = kept;
+  return (up - down) / (2.0 * step);
+}
+
 class GradientCheck {
  public:
   // Rounding: sums of about 100 products near 1 have errors of about 1e-6, and differences divide by 2e-2.
@@ -72,14 +84,8 @@ class GradientCheck {
   double worst(std::span<float> at, std::span<const float> grad, float step) {
     double found = at.empty() ? 0 : INFINITY, largest = 0;
     for (size_t i = 0; i < at.size(); ++i) {
-      const float kept = at[i];
-      at[i] = kept + step;
-      const double up = value();
-      at[i] = kept - step;
-      const double down = value();
-      at[i] = kept;
-      const double difference =
-          std::abs((up - down) / (2.0 * step) - grad[i]) / std::max(1.0, std::abs(double{grad[i]}));
+      const double slope = central_difference(at[i], step, [this] { return value(); });
+      const double difference = std::abs(slope - grad[i]) / std::max(1.0, std::abs(double{grad[i]}));
       found = i == 0 ? difference : std::max(found, difference);
       largest = std::max(largest, std::abs(double{grad[i]}));
     }
