@@ -52,7 +52,7 @@ TEST(SlopeGradient, IsWhatAUnitAddsToALogisticLoss) {
   constexpr int kExamples = 400000;
   core::Rng rng(5, core::Stream::kTest);
   const std::vector<double> w{0.3, 0.6};
-  const std::vector<float> masks(2 * kExamples, 1.0F);
+  const std::vector<float> masks(size_t{2} * kExamples, 1.0F);
   std::vector<float> slopes;
   for (size_t i = 0; i < masks.size(); ++i) {
     const double right = 1 / (1 + std::exp(-w[i % 2]));
