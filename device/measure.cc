@@ -55,6 +55,11 @@ Timing summarize(std::span<const double> readings_us) {
   return timing;
 }
 
+double Timing::median_error() const {
+  constexpr double kDeviation = 1.4826, kOfMedian = 1.2533;  // of the MAD; sqrt(pi / 2)
+  return runs > 0 ? kOfMedian * kDeviation * rel_mad / std::sqrt(runs) : 0;
+}
+
 std::vector<Timing> measure_interleaved(std::span<const std::function<void()>> runs, const MeasureOptions& options,
                                         const Clock& now_us) {
   std::vector<int> calls;

@@ -13,6 +13,8 @@ struct Timing {
   double min_us = 0, median_us = 0, mean_us = 0;
   double rel_mad = 0;  // median absolute deviation / median
   int runs = 0;
+  // The standard error of the median, relative, as of a normal distribution; 0 of no readings.
+  double median_error() const;
 };
 
 struct MeasureOptions {

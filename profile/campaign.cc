@@ -34,7 +34,7 @@ class Campaign {
 
   CampaignResult run() {
     for (int pass = 0; pass < passes_; ++pass) {
-      await(options_.spread_seconds * pass / passes_);
+      if (!is_there(pass)) await(options_.spread_seconds * pass / passes_);
       const double begin = seconds();
       run_pass(pass);
       ++result_.passes;
@@ -135,10 +135,16 @@ class Campaign {
     progress.done = static_cast<int>(kept_.size());
     progress.total = static_cast<int>(jobs_.size()) * passes_;
     progress.remeasured = result_.remeasured;
-    progress.seconds_left = seconds() / taken_ * (progress.total - progress.done);
+    progress.seconds_left =
+        std::max(seconds() / taken_ * (progress.total - progress.done), options_.spread_seconds - seconds());
     options_.progress(progress);
   }
 
+  bool is_there(int pass) const {
+    for (size_t job = 0; job < jobs_.size(); ++job)
+      if (!kept_.contains({job, pass})) return false;
+    return true;
+  }
   void await(double second) const {
     const double left = second - seconds();
     if (left > 0) options_.clock.sleep(left);

@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "core/rng.h"
+
 namespace fdi::device {
 namespace {
 
@@ -29,6 +31,23 @@ TEST(Summarize, EvenCountTakesTheMiddleOfTheTwo) {
   const double readings[] = {4, 1, 3, 2};
   EXPECT_DOUBLE_EQ(summarize(readings).median_us, 2.5);
   EXPECT_EQ(summarize({}).runs, 0);
+}
+
+// Against how much medians of many draws differ.
+TEST(Summarize, TheErrorOfAMedian) {
+  core::Rng rng(1, core::Stream::kTest);
+  std::vector<double> medians, told;
+  for (int draw = 0; draw < 2000; ++draw) {
+    std::vector<double> readings;
+    for (int i = 0; i < 51; ++i) readings.push_back(100 + 5 * rng.normal());
+    const Timing t = summarize(readings);
+    medians.push_back(t.median_us / 100);
+    told.push_back(t.median_error());
+  }
+  double square = 0;
+  for (const double m : medians) square += (m - 1) * (m - 1) / 2000;
+  EXPECT_NEAR(median(told) / std::sqrt(square), 1, 0.1);
+  EXPECT_EQ(summarize({}).median_error(), 0);
 }
 
 TEST(Measure, SteadyFunctionStopsAtTheMinimumOfRuns) {

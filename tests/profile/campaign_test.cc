@@ -171,6 +171,16 @@ TEST(Campaign, PassesAreSpreadOverASpell) {
   EXPECT_EQ(fake.at, (std::vector<double>{0, 2, 4, 6}));
 }
 
+TEST(Campaign, NothingIsWaitedForWhereThePassIsThere) {
+  FakeDevice fake;
+  CampaignOptions spread = options(fake, 2);
+  spread.spread_seconds = 8;
+  const std::vector<PassReading> there = run_campaign(fake, layers(1), {}, spread).readings;
+  EXPECT_EQ(fake.now, 4);
+  run_campaign(fake, layers(1), there, spread);
+  EXPECT_EQ(fake.now, 4);
+}
+
 // One layer alone on a busy machine: it is waited for that the others go, but not for ever.
 TEST(Campaign, WaitsForASpellToPass) {
   FakeDevice fake;
