@@ -15,11 +15,12 @@ struct Method {
   const char *name, *title;
   bool weighs_cost;  // beside the loss
   bool by_slopes;    // unless asked otherwise
+  int rounds;        // of saliency, the same
 };
 constexpr std::array kMethods = {
-    Method{"deepiot", "DeepIoT", false, false}, Method{"deepiot+flops", "DeepIoT+FLOPs", true, false},
-    Method{"fastdeepiot", "FastDeepIoT", true, true}, Method{"uniform", "uniform width", false, false},
-    Method{"knapsack", "saliency knapsack", false, false}};
+    Method{"deepiot", "DeepIoT", false, false, 0}, Method{"deepiot+flops", "DeepIoT+FLOPs", true, false, 0},
+    Method{"fastdeepiot", "FastDeepIoT", true, true, 10}, Method{"uniform", "uniform width", false, false, 0},
+    Method{"knapsack", "saliency knapsack", false, false, 20}};
 
 const Method& find_method(const std::string& name) {
   std::string names;
@@ -88,6 +89,11 @@ compress::SearchConfig search_config(const CompressFlags& flags, int image_size)
   config.target_size = flags.size.empty() ? 0 : read_part(flags.size);
   config.find_lambda = method.weighs_cost && !(config.lambda > 0);
   config.by_slopes = flags.gradient.empty() ? method.by_slopes && !config.cost_as_reward : flags.gradient == "slope";
+  const bool published = method.by_slopes && !config.by_slopes;
+  config.rounds = flags.rounds.value_or(published ? 0 : method.rounds);
+  if (flags.method == "uniform" && config.rounds > 0) core::fail("--rounds {}: uniform has none", config.rounds);
+  if (flags.method == "knapsack" && config.rounds < 1)
+    core::fail("--rounds {}: the knapsack wants 1 or more", config.rounds);
   if (config.by_slopes && config.cost_as_reward)
     core::fail("--gradient slope: --cost-as-reward needs the rewards of --gradient score");
   config.data = {{"name", flags.data},
@@ -135,6 +141,13 @@ void add_compress_options(CLI::App& command, CompressFlags& flags) {
                   "How the loss reaches the compressor: score (losses of whole structures, as published) or slope (its "
                   "slopes at the units: less noise, half the work) [score; with fastdeepiot slope]")
       ->type_name("score|slope");
+  command
+      .add_option(
+          "--rounds", flags.rounds,
+          "Rounds of pruning by saliency per cost, of --stage-steps each, that go from 1.3 times the budget, where "
+          "the search stops then, to the budget; 0: the search alone [10 with fastdeepiot by slopes, else 0; "
+          "knapsack: 20, from the whole network]")
+      ->type_name("N");
   add("--verify", flags.verify, "on|off",
       "With --max-ms: time the best structures here, and choose by what is measured");
   add("--out", flags.out, "RUN", "Folder of this run: checkpoints, keep.json, result.json and model.safetensors")

@@ -1,5 +1,6 @@
 // The options of `fastdeepiot compress`, and the search that they ask for.
 #pragma once
+#include <optional>
 #include <string>
 
 #include "cli/options.h"
@@ -20,7 +21,8 @@ struct CompressFlags {
   CommonOptions common;
   TimingOptions timing;
   std::string model, data = "cifar10", method = "deepiot", size, out, augment = "on", verify = "on";
-  std::string gradient;  // empty: the method's
+  std::string gradient;       // empty: the method's
+  std::optional<int> rounds;  // none: the method's
   bool resume = false;
   compress::SearchConfig search = short_recipe();
   int epochs = 10, fine_tune_batch = 128;

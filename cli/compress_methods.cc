@@ -1,5 +1,7 @@
 #include "cli/compress_methods.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "cli/compress_result.h"
@@ -15,7 +17,7 @@ using compress::Candidate;
 using compress::Keep;
 
 constexpr const char* kChoiceFile = "choice.json";         // so that a resumed run need not measure anew
-constexpr const char* kPrunedFile = "pruned.safetensors";  // what the knapsack's rounds left, before fine-tuning
+constexpr const char* kPrunedFile = "pruned.safetensors";  // what rounds left, before fine-tuning
 constexpr uint64_t kMaxChoiceFile = 64 << 20;
 
 // Milliseconds of structures on this machine, in turn.
@@ -90,20 +92,6 @@ std::vector<Candidate> choose_once(const CompressRun& run, const std::function<s
   return candidates;
 }
 
-Chosen by_search(CompressRun& run) {
-  core::Progress progress;
-  compress::Search search(run.state, run.costs, {.checkpoint = run.folder.file(kSearchFile), .progress = &progress});
-  search.run(run.train, &run.validation);
-  const std::vector<float> p = search.probabilities();
-  std::vector<Candidate> candidates = choose_once(run, [&] {
-    return choose_units(run, run.state.groups, [&](const compress::Cost& share) {
-      return compress::choose_by_probability(run.state.groups, p, share, 1);
-    });
-  });
-  nn::Model small = search.shrunk(chosen_of(candidates).keep);
-  return {std::move(candidates), std::move(small)};
-}
-
 Pick pick_uniform(const CompressRun& run) {
   return [&run, score = compress::weight_scores(run.state.model, run.state.groups)](const compress::Cost& share) {
     return compress::uniform_under_budget(run.state.groups, score, share, 1);
@@ -141,34 +129,77 @@ void record_rounds(CompressRun& run, const std::vector<compress::PruneRound>& ro
   }
 }
 
-// A run that was stopped before its choice begins anew; after it, it has the choice, the weights and the history.
-Chosen by_knapsack(CompressRun& run) {
-  constexpr int kRounds = 20;
+// From a network of the units `left` to the budgets, in rounds. Stopped before its choice they begin anew; after it
+// there are the choice, the weights and the history.
+Chosen by_rounds(CompressRun& run, nn::Model model, const Keep& left) {
   const compress::SearchConfig& config = run.state.config;
-  const nn::Model& model = run.state.model;
-  const std::string pruned_file = run.folder.file(kPrunedFile);
-  if (run.folder.has(kChoiceFile)) return {choose_once(run, {}), nn::load_model(pruned_file)};
-  run.state.history.clear();
+  std::erase_if(run.state.history, [](const compress::StageRecord& record) { return record.threshold < 0; });
   const compress::Cost share = corrected_share(run);
+  core::Progress progress;
+  const compress::TrainAndScore train =
+      compress::train_with_sgd(run.train, {.steps = config.stage_steps, .batch = config.batch, .seed = config.seed});
   compress::Pruned pruned = compress::prune_under_budget(
-      {model.spec, compress::copy_of(model), model.metadata}, share, 1, kRounds,
-      compress::train_with_sgd(run.train, {.steps = config.stage_steps, .batch = config.batch, .seed = config.seed}));
+      std::move(model), share, 1, config.rounds, [&](nn::Model& narrow, const nn::UnitGroups& groups, int round) {
+        progress.update(fmt::format("round {} of {}", round, config.rounds));
+        const double begin = core::monotonic_seconds();
+        std::vector<double> score = train(narrow, groups, round);
+        const std::vector<int> widths = nn::group_counts(groups);
+        progress.finish(fmt::format(
+            "round {} of {}  units {}{}  {:.1f} steps/s", round, config.rounds, fmt::join(widths, " "),
+            run.costs.predicted_ms ? fmt::format("  predicted {:.3f} ms", run.costs.predicted_ms(widths)) : "",
+            config.stage_steps / (core::monotonic_seconds() - begin)));
+        return score;
+      });
   std::vector<Candidate> candidates = choose_units(run, pruned.groups, [&](const compress::Cost& most) {
     return compress::choose_under_budget(pruned.groups, pruned.score, most, 1);
   });
   const Keep last = chosen_of(candidates).keep;
   nn::Model small = compress::shrink(pruned.model, pruned.groups, last);
-  for (Candidate& candidate : candidates) candidate.keep = kept_of(pruned.keep, candidate.keep);
+  for (Candidate& candidate : candidates) candidate.keep = kept_of(left, kept_of(pruned.keep, candidate.keep));
   pruned.rounds.push_back({1, share(widths_of(last)), widths_of(last)});
   record_rounds(run, pruned.rounds);
   save_search(run.folder.file(kSearchFile), run.state);
-  nn::save_model(pruned_file, small.spec, small.parameters, small.metadata);
+  nn::save_model(run.folder.file(kPrunedFile), small.spec, small.parameters, small.metadata);
   return {choose_once(run, [&] { return candidates; }), std::move(small)};
+}
+bool has_rounds(const CompressRun& run) { return run.state.config.rounds > 0; }
+
+Chosen by_knapsack(CompressRun& run) {
+  const nn::Model& model = run.state.model;
+  return by_rounds(run, {model.spec, compress::copy_of(model), model.metadata}, compress::keep_all(run.state.groups));
+}
+
+// The budgets that a search is for.
+compress::Costs search_costs(const CompressRun& run) {
+  compress::Costs costs = run.costs;
+  for (compress::Limit& limit : costs.limits)
+    if (has_rounds(run)) limit.most *= compress::kSearchRoom;
+  return costs;
+}
+
+Chosen by_search(CompressRun& run) {
+  core::Progress progress;
+  const compress::Costs costs = search_costs(run);
+  compress::Search search(run.state, costs, {.checkpoint = run.folder.file(kSearchFile), .progress = &progress});
+  search.run(run.train, &run.validation);
+  const std::vector<float> p = search.probabilities();
+  const Pick likeliest = [&](const compress::Cost& share) {
+    return compress::choose_by_probability(run.state.groups, p, share, 1);
+  };
+  if (has_rounds(run)) {
+    const Keep wide = likeliest(compress::largest_share(costs.limits));
+    return by_rounds(run, search.shrunk(wide), wide);
+  }
+  std::vector<Candidate> candidates = choose_once(run, [&] { return choose_units(run, run.state.groups, likeliest); });
+  nn::Model small = search.shrunk(chosen_of(candidates).keep);
+  return {std::move(candidates), std::move(small)};
 }
 
 }  // namespace
 
 Chosen choose_structure(CompressRun& run) {
+  if (has_rounds(run) && run.folder.has(kChoiceFile))
+    return {choose_once(run, {}), nn::load_model(run.folder.file(kPrunedFile))};
   if (run.flags.method != "uniform" && run.flags.method != "knapsack") return by_search(run);
   if (!run.folder.has(kSearchFile)) save_search(run.folder.file(kSearchFile), run.state);  // a run is known by it
   return run.flags.method == "uniform" ? by_uniform(run) : by_knapsack(run);

@@ -47,6 +47,10 @@ struct SearchConfig {
   // How the cost reaches the compressor: its slope at the expected widths (low variance), or as part of the reward of
   // each structure drawn, one per example.
   bool cost_as_reward = false;
+  // Rounds of pruning by saliency (knapsack.h) of stage_steps each; 0: none. A search is then for kSearchRoom times the
+  // budgets, and the rounds go from there to them: what a unit is worth shows better where nothing is drawn at random
+  // any more.
+  int rounds = 0;
   // Budgets, 0: none. The search ends when all of them hold.
   double target_size = 0;  // part of the parameters
   double max_ms = 0;       // predicted time
@@ -55,6 +59,7 @@ struct SearchConfig {
   nlohmann::json data =
       nlohmann::json::object();  // how batches and cost come about; carried and compared, not read here
 };
+constexpr double kSearchRoom = 1.3;
 nlohmann::json search_config_to_json(const SearchConfig& config);
 SearchConfig search_config_from_json(const nlohmann::json& json);  // throws Error for a value out of range
 

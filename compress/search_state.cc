@@ -59,6 +59,7 @@ json search_config_to_json(const SearchConfig& c) {
           {"find_lambda", c.find_lambda},
           {"by_slopes", c.by_slopes},
           {"cost_as_reward", c.cost_as_reward},
+          {"rounds", c.rounds},
           {"target_size", c.target_size},
           {"max_ms", c.max_ms},
           {"max_mb", c.max_mb},
@@ -83,6 +84,7 @@ SearchConfig search_config_from_json(const json& j) {
   c.find_lambda = j.value("find_lambda", c.find_lambda);
   c.by_slopes = j.value("by_slopes", c.by_slopes);
   c.cost_as_reward = j.value("cost_as_reward", c.cost_as_reward);
+  c.rounds = j.value("rounds", c.rounds);
   c.target_size = j.value("target_size", c.target_size);
   c.max_ms = j.value("max_ms", c.max_ms);
   c.max_mb = j.value("max_mb", c.max_mb);
@@ -100,6 +102,7 @@ SearchConfig search_config_from_json(const json& j) {
   check("beta", c.beta, c.beta >= 0 && c.beta <= 1, "0 to 1");
   check("average", c.average, c.average >= 0 && c.average < 1, "0 <= average < 1");
   check("lambda", c.lambda, c.lambda >= 0, "0 or more");
+  check("rounds", c.rounds, c.rounds >= 0 && c.rounds <= 1000, "0 (none) to 1000");
   check("target_size", c.target_size, c.target_size >= 0 && c.target_size < 1, "0 (none) to below 1");
   check("max_ms", c.max_ms, c.max_ms >= 0, "0 (none) or more");
   check("max_mb", c.max_mb, c.max_mb >= 0, "0 (none) or more");

@@ -87,6 +87,9 @@ TEST_F(CompressBadInput, RefusesWhatCannotBe) {
   refused({"--gradient", "path"}, "wanted score or slope");
   refused({"--method", "fastdeepiot", "--cost-as-reward", "--gradient", "slope"},
           "needs the rewards of --gradient score");
+  refused({"--method", "uniform", "--rounds", "3"}, "--rounds 3: uniform has none");
+  refused({"--method", "knapsack", "--rounds", "0"}, "--rounds 0: the knapsack wants 1 or more");
+  refused({"--rounds", "-1"}, "rounds is -1; wanted 0 (none) to 1000");
   refused({"--verify", "maybe"}, "--verify maybe: wanted on or off");
   refused({"--max-ms", "-1"}, "max_ms is -1; wanted 0 (none) or more");
   refused({"--max-ms", "1"}, "run `fastdeepiot profile --for run/model.safetensors`");

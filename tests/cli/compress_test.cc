@@ -4,6 +4,7 @@
 #include <chrono>
 #include <thread>
 
+#include "compress/search.h"
 #include "tests/cli/compress_program.h"
 
 namespace fdi::cli {
@@ -40,7 +41,7 @@ TEST_F(Compress, MeetsItsTarget) {
 // A budget of time and no lambda; the same again where the run is stopped in the middle of its search, and where it is
 // stopped after.
 TEST_F(Compress, KeepsABudgetOfTime) {
-  const double ms = 0.6 * plant_times();
+  const double ms = 0.4 * plant_times();
   ASSERT_EQ(run(fast("whole", ms, {"--json", "out.json"})).status, 0) << core::read_file(path("stderr"));
   const nlohmann::json whole = result("whole");
   EXPECT_EQ(whole, nlohmann::json::parse(core::read_file(path("out.json"))));
@@ -82,7 +83,15 @@ TEST_F(Compress, KeepsABudgetOfTime) {
   EXPECT_GE(whole["predicted_ms"].get<double>(), 0.8 * ms) << "what fits is kept";
   EXPECT_GT(whole["predicted_ms_original"].get<double>(), ms);
   EXPECT_FALSE(whole["history"].empty());
-  EXPECT_GT(whole["history"].back()["lambda"].get<double>(), 0);
+  std::vector<nlohmann::json> stages;
+  for (const auto& record : whole["history"])
+    if (!record["threshold"].is_null()) stages.push_back(record);
+  ASSERT_FALSE(stages.empty());
+  EXPECT_GT(stages.back()["lambda"].get<double>(), 0);
+  EXPECT_LE(stages.back()["predicted_ms"].get<double>(), compress::kSearchRoom * ms);
+  EXPECT_GT(stages[stages.size() - 2]["predicted_ms"].get<double>(), compress::kSearchRoom * ms) << "not further";
+  EXPECT_EQ(whole["history"].size(), stages.size() + 10) << "then rounds of saliency";
+  EXPECT_EQ(whole["history"].back()["widths"], whole["widths"]);
   EXPECT_EQ(whole["layers"].size(), device::components(nn::load_model(path("whole/model.safetensors")).spec).size());
   EXPECT_TRUE(whole["candidates"].empty()) << "nothing was measured";
 
@@ -146,9 +155,14 @@ TEST_F(Compress, TheKnapsackChoosesByWhatIsMeasured) {
   EXPECT_EQ(core::read_file(path("sack/model.safetensors")), model);
 }
 
+// The search alone.
 TEST_F(Compress, ChoosesByWhatIsMeasured) {
   const double ms = 0.6 * plant_times();
-  const Result r = run(fast("run2", ms, {"--verify", "on"}));
+  const auto arguments = [&](std::vector<std::string> more) {
+    more.insert(more.end(), {"--rounds", "0", "--verify", "on"});
+    return fast("run2", ms, std::move(more));
+  };
+  const Result r = run(arguments({}));
   ASSERT_EQ(r.status, 0) << r.err;
   const nlohmann::json candidates = result("run2")["candidates"];
   ASSERT_FALSE(candidates.empty());
@@ -161,7 +175,8 @@ TEST_F(Compress, ChoosesByWhatIsMeasured) {
   }
   EXPECT_EQ(chosen, 1);
   fs::remove(path("run2/result.json"));
-  ASSERT_EQ(run(fast("run2", ms, {"--verify", "on", "--resume"})).status, 0);
+  ASSERT_EQ(run(arguments({"--resume"})).status, 0);
+  for (const auto& record : result("run2")["history"]) EXPECT_FALSE(record["threshold"].is_null());
   EXPECT_EQ(result("run2")["candidates"], candidates) << "nothing is measured anew";
 }
 
