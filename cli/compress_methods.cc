@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "cli/compress_result.h"
 #include "compress/knapsack.h"
@@ -18,6 +19,8 @@ using compress::Keep;
 
 constexpr const char* kChoiceFile = "choice.json";         // so that a resumed run need not measure anew
 constexpr const char* kPrunedFile = "pruned.safetensors";  // what rounds left, before fine-tuning
+constexpr const char* kRoundsFile = "rounds.safetensors";  // the last finished round's
+constexpr const char* kRounds = "rounds";                  // metadata key there
 constexpr uint64_t kMaxChoiceFile = 64 << 20;
 
 // Milliseconds of structures on this machine, in turn.
@@ -105,15 +108,14 @@ Chosen by_uniform(CompressRun& run) {
   return {std::move(candidates), std::move(small)};
 }
 
-// Measured before the search: what the model is off by for the uniform network of the same time. It corrects the
+// Measured before the rounds: what the model is off by for the uniform network of the same time. It corrects the
 // budgets of the rounds, so that the last choice, which is measured itself, starts near.
-compress::Cost corrected_share(const CompressRun& run) {
+double corrected_ms(const CompressRun& run) {
   const double max_ms = run.state.config.max_ms;
-  if (!(max_ms > 0) || run.flags.verify == "off") return compress::largest_share(run.costs.limits);
+  if (!(max_ms > 0) || run.flags.verify == "off") return max_ms;
   const auto measured = choose_units(run, run.state.groups, pick_uniform(run));
   const Candidate& uniform = chosen_of(measured);
-  return share_within(run,
-                      std::max(least_ms(run, run.state.groups), max_ms * uniform.predicted_ms / uniform.measured_ms));
+  return std::max(least_ms(run, run.state.groups), max_ms * uniform.predicted_ms / uniform.measured_ms);
 }
 
 void record_rounds(CompressRun& run, const std::vector<compress::PruneRound>& rounds) {
@@ -129,27 +131,62 @@ void record_rounds(CompressRun& run, const std::vector<compress::PruneRound>& ro
   }
 }
 
-// From a network of the units `left` to the budgets, in rounds. Stopped before its choice they begin anew; after it
-// there are the choice, the weights and the history.
+nlohmann::json rounds_to_json(const compress::Pruned& pruned, double max_ms) {
+  nlohmann::json rounds = nlohmann::json::array();
+  for (const compress::PruneRound& r : pruned.rounds)
+    rounds.push_back({{"budget", r.budget}, {"cost", r.cost}, {"widths", r.widths}});
+  return {{"rounds", rounds}, {"keep", pruned.keep.units}, {"max_ms", max_ms}};
+}
+
+// Where a run was killed in its rounds, what the last one left; else all of the model. Sets `max_ms`, the budget that
+// the rounds go by.
+compress::Pruned begin_rounds(const CompressRun& run, nn::Model model, double& max_ms) {
+  if (!run.folder.has(kRoundsFile)) {
+    max_ms = corrected_ms(run);
+    return compress::unpruned(std::move(model));
+  }
+  const std::string file = run.folder.file(kRoundsFile);
+  compress::Pruned pruned = compress::unpruned(nn::load_model(file));
+  try {
+    const nlohmann::json there = nn::parse_json(pruned.model.metadata.at(kRounds), file);
+    pruned.model.metadata.erase(kRounds);
+    pruned.keep.units = there.at("keep");
+    max_ms = there.at("max_ms");
+    for (const auto& r : there.at("rounds"))
+      pruned.rounds.push_back({r.at("budget"), r.at("cost"), r.at("widths").get<std::vector<int>>()});
+  } catch (const std::exception& e) {
+    core::fail("{}: is damaged ({}); remove it, and --resume begins the rounds anew", file, e.what());
+  }
+  return pruned;
+}
+
+// From a network of the units `left` to the budgets, in rounds; killed, they go on from the last one that was finished.
 Chosen by_rounds(CompressRun& run, nn::Model model, const Keep& left) {
   const compress::SearchConfig& config = run.state.config;
   std::erase_if(run.state.history, [](const compress::StageRecord& record) { return record.threshold < 0; });
-  const compress::Cost share = corrected_share(run);
-  core::Progress progress;
+  double max_ms = 0;
+  compress::Pruned begin = begin_rounds(run, std::move(model), max_ms);
+  const compress::Cost share = share_within(run, max_ms);
   const compress::TrainAndScore train =
       compress::train_with_sgd(run.train, {.steps = config.stage_steps, .batch = config.batch, .seed = config.seed});
-  compress::Pruned pruned = compress::prune_under_budget(
-      std::move(model), share, 1, config.rounds, [&](nn::Model& narrow, const nn::UnitGroups& groups, int round) {
-        progress.update(fmt::format("round {} of {}", round, config.rounds));
-        const double begin = core::monotonic_seconds();
-        std::vector<double> score = train(narrow, groups, round);
-        const std::vector<int> widths = nn::group_counts(groups);
-        progress.finish(fmt::format(
-            "round {} of {}  units {}{}  {:.1f} steps/s", round, config.rounds, fmt::join(widths, " "),
-            run.costs.predicted_ms ? fmt::format("  predicted {:.3f} ms", run.costs.predicted_ms(widths)) : "",
-            config.stage_steps / (core::monotonic_seconds() - begin)));
-        return score;
-      });
+  core::Progress progress;
+  const auto tell = [&](nn::Model& narrow, const nn::UnitGroups& groups, int round) {
+    progress.update(fmt::format("round {} of {}", round, config.rounds));
+    const double start = core::monotonic_seconds();
+    std::vector<double> score = train(narrow, groups, round);
+    const std::vector<int> widths = nn::group_counts(groups);
+    const auto& ms = run.costs.predicted_ms;
+    progress.finish(fmt::format("round {} of {}  units {}{}  {:.1f} steps/s", round, config.rounds,
+                                fmt::join(widths, " "), ms ? fmt::format("  predicted {:.3f} ms", ms(widths)) : "",
+                                config.stage_steps / (core::monotonic_seconds() - start)));
+    return score;
+  };
+  const auto keep_round = [&](const compress::Pruned& p) {
+    std::map<std::string, std::string> metadata = p.model.metadata;
+    metadata[kRounds] = rounds_to_json(p, max_ms).dump();
+    nn::save_model(run.folder.file(kRoundsFile), p.model.spec, p.model.parameters, metadata);
+  };
+  compress::Pruned pruned = prune_under_budget(std::move(begin), share, 1, config.rounds, tell, keep_round);
   std::vector<Candidate> candidates = choose_units(run, pruned.groups, [&](const compress::Cost& most) {
     return compress::choose_under_budget(pruned.groups, pruned.score, most, 1);
   });
@@ -160,7 +197,9 @@ Chosen by_rounds(CompressRun& run, nn::Model model, const Keep& left) {
   record_rounds(run, pruned.rounds);
   save_search(run.folder.file(kSearchFile), run.state);
   nn::save_model(run.folder.file(kPrunedFile), small.spec, small.parameters, small.metadata);
-  return {choose_once(run, [&] { return candidates; }), std::move(small)};
+  candidates = choose_once(run, [&] { return candidates; });
+  std::filesystem::remove(run.folder.file(kRoundsFile));
+  return {std::move(candidates), std::move(small)};
 }
 bool has_rounds(const CompressRun& run) { return run.state.config.rounds > 0; }
 

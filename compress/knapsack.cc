@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
+#include "compress/batch_stream.h"
 #include "compress/shrink.h"
 #include "compress/taylor.h"
 #include "core/check.h"
@@ -13,19 +15,25 @@
 
 namespace fdi::compress {
 
-Pruned prune_under_budget(nn::Model model, const Cost& cost, double budget, int rounds, const TrainAndScore& train) {
-  CHECK(rounds > 0);
+Pruned unpruned(nn::Model model) {
   nn::UnitGroups groups = nn::unit_groups(model.spec);
-  const double whole = cost(nn::group_counts(groups)), least = kRoom * budget;
-  Pruned out{std::move(model), std::move(groups), {}, {}, {}};
-  out.keep = keep_all(out.groups);
-  for (int round = 1; round < rounds; ++round) {
-    const double now = least >= whole ? least : whole * std::pow(least / whole, double(round) / (rounds - 1));
+  Keep keep = keep_all(groups);
+  return {std::move(model), std::move(groups), std::move(keep), {}, {}};
+}
+
+Pruned prune_under_budget(Pruned out, const Cost& cost, double budget, int rounds, const TrainAndScore& train,
+                          const std::function<void(const Pruned&)>& after) {
+  CHECK(rounds > 0);
+  const double least = kRoom * budget;
+  for (int round = static_cast<int>(std::ssize(out.rounds)) + 1; round < rounds; ++round) {
+    const double before = out.rounds.empty() ? cost(nn::group_counts(out.groups)) : out.rounds.back().budget;
+    const double now = least >= before ? least : before * std::pow(least / before, 1.0 / (rounds - round));
     const Keep keep = choose_under_budget(out.groups, train(out.model, out.groups, round), cost, now);
     out.rounds.push_back({now, cost(widths_of(keep)), widths_of(keep)});
     out.keep = kept_of(out.keep, keep);
     out.model = shrink(out.model, out.groups, keep);
     out.groups = nn::unit_groups(out.model.spec);
+    if (after) after(out);
   }
   out.score = train(out.model, out.groups, rounds);
   return out;
@@ -39,7 +47,8 @@ Keep kept_of(const Keep& left, const Keep& keep) {
 }
 
 TrainAndScore train_with_sgd(nn::BatchSource& source, const PruneTraining& training) {
-  return [&source, training, epoch = 0](nn::Model& model, const nn::UnitGroups& groups, int round) mutable {
+  return [&source, training, batches = std::shared_ptr<BatchStream>()](nn::Model& model, const nn::UnitGroups& groups,
+                                                                       int round) mutable {
     const nn::NetworkSpec fused = nn::fuse_relu(model.spec);
     nn::Network network(fused, model.parameters, training.batch, nn::Mode::kTraining);
     nn::Optimizer optimizer(nn::default_optimizer("sgd"), std::ssize(model.parameters.trainable()));
@@ -47,18 +56,15 @@ TrainAndScore train_with_sgd(nn::BatchSource& source, const PruneTraining& train
     nn::SoftmaxLoss loss(training.batch, classes);
     std::vector<float> gradient(static_cast<size_t>(training.batch) * static_cast<size_t>(classes));
     TaylorImportance importance(model.spec, groups);
-    if (epoch == 0) source.start(++epoch);
+    const int64_t first = int64_t{round - 1} * training.steps;
+    if (!batches) batches = std::make_shared<BatchStream>(source, first);
     for (int step = 0; step < training.steps; ++step) {
-      nn::Batch batch;
-      if (!source.next(batch)) {
-        source.start(++epoch);
-        if (!source.next(batch)) core::fail("there are no images to train on");
-      }
+      const nn::Batch batch = batches->take();
       nn::Pass pass;
       pass.batch = batch.size;
       pass.training = true;
       pass.seed = training.seed;
-      pass.step = static_cast<uint64_t>(round) * static_cast<uint64_t>(training.steps) + static_cast<uint64_t>(step);
+      pass.step = static_cast<uint64_t>(first + step);
       pass.lengths = batch.lengths;
       std::copy_n(batch.images, batch.size * fused.input.size(), network.input().data);
       const core::Tensor logits = network.forward(pass);

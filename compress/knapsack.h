@@ -20,24 +20,27 @@ struct PruneRound {
   std::vector<int> widths;      // by group
 };
 
-// What is left before the last choice, which is the caller's: it may measure, and choose again.
+// What is left: after some rounds, or before the last choice, which is the caller's: it may measure, and choose again.
 struct Pruned {
   nn::Model model;
   nn::UnitGroups groups;      // of the model
   Keep keep;                  // of the units that it began with
-  std::vector<double> score;  // by unit of the model, from the last round
+  std::vector<double> score;  // by unit of the model, from the last of all rounds
   std::vector<PruneRound> rounds;
 };
+Pruned unpruned(nn::Model model);
 
 // Each round but the last trains, scores and prunes; the last one leaves the choice. The budget falls from the
-// network's cost, by the same factor each round, to what leaves the last choice some room: kRoom times `budget`. Throws
-// Error where even the cheapest widths cost more.
+// network's cost, by the same factor each round, to what leaves the last choice some room: kRoom times `budget`. Goes
+// on from where `out` is; `after` sees what each round has left. Throws Error where even the cheapest widths cost more.
 constexpr double kRoom = 1.1;
-Pruned prune_under_budget(nn::Model model, const Cost& cost, double budget, int rounds, const TrainAndScore& train);
+Pruned prune_under_budget(Pruned out, const Cost& cost, double budget, int rounds, const TrainAndScore& train,
+                          const std::function<void(const Pruned&)>& after = {});
 // `keep` counts units among those that `left` has kept: the same units, counted as `left` does.
 Keep kept_of(const Keep& left, const Keep& keep);
 
-// Mini-batch SGD at a constant rate over `steps` batches a round, going on through the source's passes.
+// Mini-batch SGD at a constant rate over `steps` batches a round, each round's behind those of the round before; rounds
+// are asked for in turn, from any on.
 struct PruneTraining {
   int steps = 200, batch = 64;
   double lr = 0.01;

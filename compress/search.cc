@@ -56,25 +56,6 @@ SearchState::SearchState(nn::Model critic, const SearchConfig& search_config)
       critic_optimizer(critic_rule(config), static_cast<int64_t>(model.parameters.trainable().size())),
       compressor_optimizer(compressor_rule(), static_cast<int64_t>(compressor.parameters().trainable().size())) {}
 
-// Batches one after the other, passes without end. The critic and the compressor take turns, so that the compressor's
-// batch is always one that the critic has not just learnt.
-struct Search::Stream {
-  Stream(nn::BatchSource& from, int64_t taken) : source(from), epoch(static_cast<int>(taken / from.batches()) + 1) {
-    source.start(epoch);
-    nn::Batch skipped;
-    for (int64_t i = taken % source.batches(); i > 0; --i) source.next(skipped);
-  }
-  nn::Batch take() {
-    nn::Batch batch;
-    if (source.next(batch)) return batch;
-    source.start(++epoch);
-    if (!source.next(batch)) core::fail("the training data hold no batch; give more images");
-    return batch;
-  }
-  nn::BatchSource& source;
-  int epoch;
-};
-
 Search::Search(SearchState& state, const Costs& costs, const SearchOptions& options)
     : state_(state),
       costs_(costs),
@@ -105,8 +86,9 @@ void Search::check_finite(double loss, const char* whose) const {
 
 void Search::run(nn::BatchSource& train, nn::BatchSource* validation) {
   const SearchConfig& config = state_.config;
-  if (train.batches() < 1) core::fail("the training data hold no batch; give more images");
-  Stream batches(train, state_.iteration * (config.by_slopes ? 1 : 2));
+  // The critic and the compressor take turns, so that the compressor's batch is always one that the critic has not just
+  // learnt.
+  BatchStream batches(train, state_.iteration * (config.by_slopes ? 1 : 2));
   if (state_.history.empty() && !options_.checkpoint.empty()) save_search(options_.checkpoint, state_);
   const auto done = [&] {
     if (state_.history.empty()) return false;
@@ -139,7 +121,7 @@ std::string Search::live_line(double loss, double steps_per_s) const {
   return line;
 }
 
-void Search::iterate(Stream& batches, double& loss_sum) {
+void Search::iterate(BatchStream& batches, double& loss_sum) {
   if (state_.config.by_slopes) {
     loss_sum += train_both(batches.take());
   } else {

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "compress/batch_stream.h"
 #include "compress/compressor.h"
 #include "compress/keep.h"
 #include "compress/masked_critic.h"
@@ -140,7 +141,6 @@ class Search {
   nn::Model shrunk(const Keep& keep);
 
  private:
-  struct Stream;
   double threshold_of(int64_t stage) const;
   int64_t last_stage() const;
   double lambda() const;
@@ -148,7 +148,7 @@ class Search {
   std::vector<double> expected_widths(std::span<const float> q) const;
   std::string live_line(double loss, double steps_per_s) const;
   double threshold() const { return threshold_of(state_.iteration / state_.config.stage_steps); }
-  void iterate(Stream& batches, double& loss_sum);
+  void iterate(BatchStream& batches, double& loss_sum);
   double train_critic(const nn::Batch& batch);
   double critic_loss(const nn::Batch& batch, std::span<const float> masks);
   void step_critic(std::span<const float> gradient);

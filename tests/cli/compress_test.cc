@@ -95,21 +95,27 @@ TEST_F(Compress, KeepsABudgetOfTime) {
   EXPECT_EQ(whole["layers"].size(), device::components(nn::load_model(path("whole/model.safetensors")).spec).size());
   EXPECT_TRUE(whole["candidates"].empty()) << "nothing was measured";
 
-  const pid_t child = start(fast("killed", ms));
-  for (int i = 0; i < 3000 && !fs::exists(path("killed/search.safetensors")); ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  ::kill(child, SIGKILL);
-  finish(child);
+  for (const char* first : {"search.safetensors", "rounds.safetensors"}) {
+    const std::string killed = std::string("killed ") + first;
+    const pid_t child = start(fast(killed, ms));
+    for (int i = 0; i < 30000 && !fs::exists(path(killed + "/" + first)); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    ::kill(child, SIGKILL);
+    finish(child);
+    EXPECT_FALSE(fs::exists(path(killed + "/choice.json"))) << "killed too late";
+  }
   // Another time model since then does not matter: the run goes by its own.
   core::write_file_atomically(path("model.json"), "{}");
-  for (const char* stage : {"killed in the search", "killed at the end"}) {
-    fs::remove(path("killed/result.json"));
-    const Result resumed = run(fast("killed", ms, {"--resume"}));
-    ASSERT_EQ(resumed.status, 0) << resumed.err;
-    EXPECT_EQ(result("killed")["widths"], whole["widths"]) << stage;
-    EXPECT_EQ(result("killed")["history"], whole["history"]) << stage;
-    EXPECT_EQ(core::read_file(path("whole/model.safetensors")), core::read_file(path("killed/model.safetensors")));
-  }
+  for (const std::string killed : {"killed search.safetensors", "killed rounds.safetensors"})
+    for (const char* stage : {"killed in between", "killed at the end"}) {
+      fs::remove(path(killed + "/result.json"));
+      const Result resumed = run(fast(killed, ms, {"--resume"}));
+      ASSERT_EQ(resumed.status, 0) << resumed.err;
+      EXPECT_EQ(result(killed)["widths"], whole["widths"]) << stage;
+      EXPECT_EQ(result(killed)["history"], whole["history"]) << stage;
+      EXPECT_EQ(core::read_file(path("whole/model.safetensors")), core::read_file(path(killed + "/model.safetensors")));
+      EXPECT_FALSE(fs::exists(path(killed + "/rounds.safetensors")));
+    }
 }
 
 // The baselines keep the same budgets, and a run of theirs goes on like any other.
