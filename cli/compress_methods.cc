@@ -6,10 +6,12 @@
 #include <filesystem>
 
 #include "cli/compress_result.h"
+#include "cli/rounds_file.h"
 #include "compress/knapsack.h"
 #include "compress/shrink.h"
 #include "compress/uniform.h"
 #include "core/file.h"
+#include "nn/evaluate.h"
 
 namespace fdi::cli {
 namespace {
@@ -20,7 +22,6 @@ using compress::Keep;
 constexpr const char* kChoiceFile = "choice.json";         // so that a resumed run need not measure anew
 constexpr const char* kPrunedFile = "pruned.safetensors";  // what rounds left, before fine-tuning
 constexpr const char* kRoundsFile = "rounds.safetensors";  // the last finished round's
-constexpr const char* kRounds = "rounds";                  // metadata key there
 constexpr uint64_t kMaxChoiceFile = 64 << 20;
 
 // Milliseconds of structures on this machine, in turn.
@@ -118,75 +119,49 @@ double corrected_ms(const CompressRun& run) {
   return std::max(least_ms(run, run.state.groups), max_ms * uniform.predicted_ms / uniform.measured_ms);
 }
 
-void record_rounds(CompressRun& run, const std::vector<compress::PruneRound>& rounds) {
+// A structure's accuracy is what the next round trains it to; of the last one fine-tuning tells.
+void record_rounds(CompressRun& run, const Rounds& rounds) {
   const compress::Cost size = compress::size_objective(run.state.model.spec, run.state.groups).cost;
-  for (const compress::PruneRound& round : rounds) {
+  for (size_t i = 0; i < rounds.pruned.rounds.size(); ++i) {
+    const compress::PruneRound& round = rounds.pruned.rounds[i];
     compress::StageRecord& record = run.state.history.emplace_back();
     record.iteration = std::ssize(run.state.history) * run.state.config.stage_steps;
     record.widths = round.widths;
     record.size = size(round.widths);
     record.cost = round.cost;
-    record.threshold = record.accuracy = -1;  // there is none
+    record.threshold = -1;  // there is none
+    record.accuracy = i + 1 < rounds.accuracies.size() ? rounds.accuracies[i + 1] : -1;
     record.predicted_ms = run.costs.predicted_ms ? run.costs.predicted_ms(round.widths) : -1;
   }
-}
-
-nlohmann::json rounds_to_json(const compress::Pruned& pruned, double max_ms) {
-  nlohmann::json rounds = nlohmann::json::array();
-  for (const compress::PruneRound& r : pruned.rounds)
-    rounds.push_back({{"budget", r.budget}, {"cost", r.cost}, {"widths", r.widths}});
-  return {{"rounds", rounds}, {"keep", pruned.keep.units}, {"max_ms", max_ms}};
-}
-
-// Where a run was killed in its rounds, what the last one left; else all of the model. Sets `max_ms`, the budget that
-// the rounds go by.
-compress::Pruned begin_rounds(const CompressRun& run, nn::Model model, double& max_ms) {
-  if (!run.folder.has(kRoundsFile)) {
-    max_ms = corrected_ms(run);
-    return compress::unpruned(std::move(model));
-  }
-  const std::string file = run.folder.file(kRoundsFile);
-  compress::Pruned pruned = compress::unpruned(nn::load_model(file));
-  try {
-    const nlohmann::json there = nn::parse_json(pruned.model.metadata.at(kRounds), file);
-    pruned.model.metadata.erase(kRounds);
-    pruned.keep.units = there.at("keep");
-    max_ms = there.at("max_ms");
-    for (const auto& r : there.at("rounds"))
-      pruned.rounds.push_back({r.at("budget"), r.at("cost"), r.at("widths").get<std::vector<int>>()});
-  } catch (const std::exception& e) {
-    core::fail("{}: is damaged ({}); remove it, and --resume begins the rounds anew", file, e.what());
-  }
-  return pruned;
 }
 
 // From a network of the units `left` to the budgets, in rounds; killed, they go on from the last one that was finished.
 Chosen by_rounds(CompressRun& run, nn::Model model, const Keep& left) {
   const compress::SearchConfig& config = run.state.config;
   std::erase_if(run.state.history, [](const compress::StageRecord& record) { return record.threshold < 0; });
-  double max_ms = 0;
-  compress::Pruned begin = begin_rounds(run, std::move(model), max_ms);
-  const compress::Cost share = share_within(run, max_ms);
+  const std::string file = run.folder.file(kRoundsFile);
+  Rounds rounds = run.folder.has(kRoundsFile) ? load_rounds(file)
+                                              : Rounds{compress::unpruned(std::move(model)), corrected_ms(run), {}};
+  const compress::Cost share = share_within(run, rounds.max_ms);
   const compress::TrainAndScore train =
       compress::train_with_sgd(run.train, {.steps = config.stage_steps, .batch = config.batch, .seed = config.seed});
   core::Progress progress;
-  const auto tell = [&](nn::Model& narrow, const nn::UnitGroups& groups, int round) {
+  const auto train_and_tell = [&](nn::Model& narrow, const nn::UnitGroups& groups, int round) {
     progress.update(fmt::format("round {} of {}", round, config.rounds));
-    const double start = core::monotonic_seconds();
+    const double begin = core::monotonic_seconds();
     std::vector<double> score = train(narrow, groups, round);
+    const double seconds = core::monotonic_seconds() - begin;
+    rounds.accuracies.push_back(nn::evaluate(narrow.spec, narrow.parameters, config.batch, run.validation).accuracy());
     const std::vector<int> widths = nn::group_counts(groups);
     const auto& ms = run.costs.predicted_ms;
-    progress.finish(fmt::format("round {} of {}  units {}{}  {:.1f} steps/s", round, config.rounds,
-                                fmt::join(widths, " "), ms ? fmt::format("  predicted {:.3f} ms", ms(widths)) : "",
-                                config.stage_steps / (core::monotonic_seconds() - start)));
+    progress.finish(fmt::format("round {} of {}  units {}  accuracy {:.2f}%{}  {:.1f} steps/s", round, config.rounds,
+                                fmt::join(widths, " "), 100 * rounds.accuracies.back(),
+                                ms ? fmt::format("  predicted {:.3f} ms", ms(widths)) : "",
+                                config.stage_steps / seconds));
     return score;
   };
-  const auto keep_round = [&](const compress::Pruned& p) {
-    std::map<std::string, std::string> metadata = p.model.metadata;
-    metadata[kRounds] = rounds_to_json(p, max_ms).dump();
-    nn::save_model(run.folder.file(kRoundsFile), p.model.spec, p.model.parameters, metadata);
-  };
-  compress::Pruned pruned = prune_under_budget(std::move(begin), share, 1, config.rounds, tell, keep_round);
+  compress::Pruned& pruned = rounds.pruned;
+  prune_under_budget(pruned, share, 1, config.rounds, train_and_tell, [&] { save_rounds(file, rounds); });
   std::vector<Candidate> candidates = choose_units(run, pruned.groups, [&](const compress::Cost& most) {
     return compress::choose_under_budget(pruned.groups, pruned.score, most, 1);
   });
@@ -194,11 +169,11 @@ Chosen by_rounds(CompressRun& run, nn::Model model, const Keep& left) {
   nn::Model small = compress::shrink(pruned.model, pruned.groups, last);
   for (Candidate& candidate : candidates) candidate.keep = kept_of(left, kept_of(pruned.keep, candidate.keep));
   pruned.rounds.push_back({1, share(widths_of(last)), widths_of(last)});
-  record_rounds(run, pruned.rounds);
+  record_rounds(run, rounds);
   save_search(run.folder.file(kSearchFile), run.state);
   nn::save_model(run.folder.file(kPrunedFile), small.spec, small.parameters, small.metadata);
   candidates = choose_once(run, [&] { return candidates; });
-  std::filesystem::remove(run.folder.file(kRoundsFile));
+  std::filesystem::remove(file);
   return {std::move(candidates), std::move(small)};
 }
 bool has_rounds(const CompressRun& run) { return run.state.config.rounds > 0; }

@@ -121,8 +121,9 @@ Picture history_picture(const std::vector<const Run*>& runs) {
   Picture picture{"history",
                   "How the search went",
                   "The searches of the best runs, stage by stage: a threshold rises, units below it go, and accuracy "
-                  "and time fall until the target is met. Accuracy is that of the network before fine-tuning, on "
-                  "validation images, with each unit weighted by its probability of staying.",
+                  "and time fall until the target is met. FastDeepIoT goes on in rounds, as the saliency knapsack does "
+                  "from the start: there is no threshold any more. Accuracy is that of the network before fine-tuning, "
+                  "on validation images; in the search with each unit weighted by its probability of staying.",
                   {},
                   {.width = 860, .height = 560 + 40 * static_cast<int>(runs.size() / 2), .columns = 2}};
   const auto panel = [&](const char* y, const std::function<std::optional<double>(const Stage&)>& value) {

@@ -21,22 +21,21 @@ Pruned unpruned(nn::Model model) {
   return {std::move(model), std::move(groups), std::move(keep), {}, {}};
 }
 
-Pruned prune_under_budget(Pruned out, const Cost& cost, double budget, int rounds, const TrainAndScore& train,
-                          const std::function<void(const Pruned&)>& after) {
+void prune_under_budget(Pruned& pruned, const Cost& cost, double budget, int rounds, const TrainAndScore& train,
+                        const std::function<void()>& after) {
   CHECK(rounds > 0);
   const double least = kRoom * budget;
-  for (int round = static_cast<int>(std::ssize(out.rounds)) + 1; round < rounds; ++round) {
-    const double before = out.rounds.empty() ? cost(nn::group_counts(out.groups)) : out.rounds.back().budget;
+  for (int round = static_cast<int>(std::ssize(pruned.rounds)) + 1; round < rounds; ++round) {
+    const double before = pruned.rounds.empty() ? cost(nn::group_counts(pruned.groups)) : pruned.rounds.back().budget;
     const double now = least >= before ? least : before * std::pow(least / before, 1.0 / (rounds - round));
-    const Keep keep = choose_under_budget(out.groups, train(out.model, out.groups, round), cost, now);
-    out.rounds.push_back({now, cost(widths_of(keep)), widths_of(keep)});
-    out.keep = kept_of(out.keep, keep);
-    out.model = shrink(out.model, out.groups, keep);
-    out.groups = nn::unit_groups(out.model.spec);
-    if (after) after(out);
+    const Keep keep = choose_under_budget(pruned.groups, train(pruned.model, pruned.groups, round), cost, now);
+    pruned.rounds.push_back({now, cost(widths_of(keep)), widths_of(keep)});
+    pruned.keep = kept_of(pruned.keep, keep);
+    pruned.model = shrink(pruned.model, pruned.groups, keep);
+    pruned.groups = nn::unit_groups(pruned.model.spec);
+    if (after) after();
   }
-  out.score = train(out.model, out.groups, rounds);
-  return out;
+  pruned.score = train(pruned.model, pruned.groups, rounds);
 }
 
 Keep kept_of(const Keep& left, const Keep& keep) {

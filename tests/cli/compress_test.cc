@@ -92,6 +92,8 @@ TEST_F(Compress, KeepsABudgetOfTime) {
   EXPECT_GT(stages[stages.size() - 2]["predicted_ms"].get<double>(), compress::kSearchRoom * ms) << "not further";
   EXPECT_EQ(whole["history"].size(), stages.size() + 10) << "then rounds of saliency";
   EXPECT_EQ(whole["history"].back()["widths"], whole["widths"]);
+  EXPECT_GT(whole["history"][stages.size()]["accuracy"].get<double>(), 0);
+  EXPECT_TRUE(whole["history"].back()["accuracy"].is_null()) << "the last choice is trained by fine-tuning";
   EXPECT_EQ(whole["layers"].size(), device::components(nn::load_model(path("whole/model.safetensors")).spec).size());
   EXPECT_TRUE(whole["candidates"].empty()) << "nothing was measured";
 

@@ -200,7 +200,8 @@ TEST(Knapsack, KeepsTheBestOfTheOriginalUnits) {
     return score;
   };
   for (const int rounds : {1, 4}) {
-    const Pruned pruned = prune_under_budget(unpruned(random_model(model.spec)), sum_of, 8, rounds, train);
+    Pruned pruned = unpruned(random_model(model.spec));
+    prune_under_budget(pruned, sum_of, 8, rounds, train);
     ASSERT_EQ(std::ssize(pruned.rounds), rounds - 1);
     for (int r = 0; r < rounds - 1; ++r) {
       const PruneRound& round = pruned.rounds[static_cast<size_t>(r)];
@@ -248,8 +249,8 @@ TEST(Knapsack, NearTheBestOfAllWidthsOnSteppedTimes) {
       for (int b = 1; b <= 14; ++b)
         for (int c = 1; c <= 10; ++c)
           if (const std::vector<int> widths{a, b, c}; time.cost(widths) <= budget) best = std::max(best, worth(widths));
-    const Pruned pruned = prune_under_budget(unpruned(random_model(spec)), time.cost, budget, 1,
-                                             [&](nn::Model&, const nn::UnitGroups&, int) { return score; });
+    Pruned pruned = unpruned(random_model(spec));
+    prune_under_budget(pruned, time.cost, budget, 1, [&](nn::Model&, const nn::UnitGroups&, int) { return score; });
     const std::vector<int> widths = widths_of(choose_last(pruned, time.cost, budget));
     EXPECT_LE(time.cost(widths), budget);
     worst = std::min(worst, worth(widths) / best);
@@ -268,8 +269,9 @@ TEST(Knapsack, TrainsAndPrunes) {
     nn::Parameters parameters(spec);
     parameters.initialize(1);
     nn::ArraySource source(640, spec.input, 10, 32, true);
-    return prune_under_budget(unpruned({spec, std::move(parameters), {}}), flops, budget, 4,
-                              train_with_sgd(source, {.steps = 30, .batch = 32, .lr = 0.02}));
+    Pruned pruned = unpruned({spec, std::move(parameters), {}});
+    prune_under_budget(pruned, flops, budget, 4, train_with_sgd(source, {.steps = 30, .batch = 32, .lr = 0.02}));
+    return pruned;
   };
   const Pruned pruned = run();
   const Keep last = choose_under_budget(pruned.groups, pruned.score, flops, budget);
