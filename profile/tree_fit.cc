@@ -24,11 +24,12 @@ constexpr double kClearlyBetter = 0.97;
 // Found in one fold alone, an eager search's variables may do this much worse than a careful one's: together they gain.
 constexpr double kNoWorse = 1.1;
 constexpr int kFolds = 5;
-// Of more samples the careful search finds an engine's steps by itself, and more variables only have more ways to go
-// wrong where no sample was: one split of 850 layers of XNNPACK told 1.3 ms for layers that take 0.1.
+// Of more samples the careful search finds an engine's steps by itself; five searches more would take twice the time
+// and gain little.
 constexpr size_t kFew = 400;
-// How many samples the law above counts as, where a leaf's is mixed with it.
-constexpr std::array kSmoothing = {0.0, 5.0, 15.0, 50.0};
+// How many samples beside a leaf's own take the time that the law above tells. A tenth of one already says what a
+// variable may weigh that the leaf's samples do not show.
+constexpr std::array kTold = {0.1, 1.0, 10.0, 50.0};
 // Candidates of what a leaf must take off the mean relative error to stay; the last one leaves the root alone.
 constexpr std::array kPruningGains = {0.0, 0.0003, 0.0006, 0.001, 0.002, 0.004, 0.008, 1.0};
 
@@ -56,7 +57,7 @@ struct Folds {
 
 // How a tree is cut back, and the sum of relative errors that such trees leave on samples they have not seen.
 struct Cut {
-  double gain, smoothing, error;
+  double gain, told, error;
 };
 
 Tree grow(std::span<const Observation> data, const Variables& variables, const FitOptions& options, FitCost& cost) {
@@ -66,20 +67,24 @@ Tree grow(std::span<const Observation> data, const Variables& variables, const F
                       .thresholds = kThresholdsGranular};
   return grow_tree(data, variables, true, options.weighting, limits, cost);
 }
-Tree cut(const Tree& tree, const Cut& by) { return smoothed(pruned(tree, by.gain), by.smoothing); }
+Tree cut(const Tree& tree, const Cut& by, std::span<const Observation> data, const FitOptions& options, FitCost& cost) {
+  return pruned(steadied(tree, data, options.weighting, by.told, cost), by.gain);
+}
 
 // `variables`: of each fold's tree.
 Cut cross_validated(const Folds& folds, const std::array<Variables, kFolds>& variables, const FitOptions& options,
                     FitCost& cost) {
-  std::array<std::array<double, kSmoothing.size()>, kPruningGains.size()> error{};
+  std::array<std::array<double, kTold.size()>, kPruningGains.size()> error{};
   for (size_t f = 0; f < kFolds; ++f) {
     if (folds.in[f].empty() || folds.out[f].empty()) continue;
     const Tree full = grow(folds.in[f], variables[f], options, cost);
-    for (size_t g = 0; g < kPruningGains.size(); ++g)
-      for (size_t s = 0; s < kSmoothing.size(); ++s) {
-        const Tree tree = cut(full, {kPruningGains[g], kSmoothing[s], 0});
-        for (const Observation& o : folds.out[f]) error[g][s] += std::abs(tree.predict(o.structure) / o.us - 1);
+    for (size_t t = 0; t < kTold.size(); ++t) {
+      const Tree steady = steadied(full, folds.in[f], options.weighting, kTold[t], cost);
+      for (size_t g = 0; g < kPruningGains.size(); ++g) {
+        const Tree tree = pruned(steady, kPruningGains[g]);
+        for (const Observation& o : folds.out[f]) error[g][t] += std::abs(tree.predict(o.structure) / o.us - 1);
       }
+    }
   }
   // Of gains that do about as well, the one that leaves the smallest tree.
   const auto best = [&](size_t g) { return std::min_element(error[g].begin(), error[g].end()); };
@@ -87,7 +92,7 @@ Cut cross_validated(const Folds& folds, const std::array<Variables, kFolds>& var
   for (size_t g = 0; g < error.size(); ++g) least = std::min(least, *best(g));
   size_t g = error.size() - 1;
   while (*best(g) > 1.01 * least) --g;
-  return {kPruningGains[g], kSmoothing[best(g) - error[g].begin()], *best(g)};
+  return {kPruningGains[g], kTold[best(g) - error[g].begin()], *best(g)};
 }
 Cut cross_validated(const Folds& folds, const Variables& variables, const FitOptions& options, FitCost& cost) {
   std::array<Variables, kFolds> everywhere;
@@ -102,7 +107,7 @@ struct Judged {
 Judged grow_and_cut(std::span<const Observation> data, const Folds& folds, const Variables& variables,
                     const FitOptions& options, FitCost& cost) {
   const Cut by = cross_validated(folds, variables, options, cost);
-  return {cut(grow(data, variables, options, cost), by), by.error};
+  return {cut(grow(data, variables, options, cost), by, data, options, cost), by.error};
 }
 
 // Variables are learned from all samples; and where the first condition tells two programs apart, whose common law
@@ -159,7 +164,8 @@ Tree fit_granular(std::span<const Observation> data, const FitOptions& options, 
   const Variables together = most_telling(op, found, data, options.weighting, cost);
   if (cross_validated(folds, together, options, cost).error >= kClearlyBetter * at_once.error)
     return std::move(at_once.tree);
-  return cut(grow(data, together, options, cost), cross_validated(folds, eager, options, cost));
+  const Cut by = cross_validated(folds, eager, options, cost);
+  return cut(grow(data, together, options, cost), by, data, options, cost);
 }
 
 // Which part of the time each variable of each law tells: of the node's samples together.

@@ -40,20 +40,4 @@ Tree pruned(const Tree& tree, double gain) {
   return out;
 }
 
-Tree smoothed(const Tree& tree, double parent_samples) {
-  Tree out = tree;
-  for (size_t at = 0; at < out.nodes.size(); ++at) {
-    if (out.nodes[at].is_leaf()) continue;
-    const Law parent = out.nodes[at].law;
-    for (const int child : {out.nodes[at].left, out.nodes[at].right}) {
-      Node& node = out.nodes[child];
-      const double own = node.samples / (node.samples + parent_samples);
-      for (size_t i = 0; i < node.law.weight.size(); ++i)
-        node.law.weight[i] = own * node.law.weight[i] + (1 - own) * parent.weight[i];
-      node.law.bias = own * node.law.bias + (1 - own) * parent.bias;
-    }
-  }
-  return out;
-}
-
 }  // namespace fdi::profile
