@@ -71,13 +71,11 @@ Tree cut(const Tree& tree, const Cut& by, std::span<const Observation> data, con
   return pruned(steadied(tree, data, options.weighting, by.told, cost), by.gain);
 }
 
-// `variables`: of each fold's tree.
-Cut cross_validated(const Folds& folds, const std::array<Variables, kFolds>& variables, const FitOptions& options,
-                    FitCost& cost) {
+Cut cross_validated(const Folds& folds, const Variables& variables, const FitOptions& options, FitCost& cost) {
   std::array<std::array<double, kTold.size()>, kPruningGains.size()> error{};
   for (size_t f = 0; f < kFolds; ++f) {
     if (folds.in[f].empty() || folds.out[f].empty()) continue;
-    const Tree full = grow(folds.in[f], variables[f], options, cost);
+    const Tree full = grow(folds.in[f], variables, options, cost);
     for (size_t t = 0; t < kTold.size(); ++t) {
       const Tree steady = steadied(full, folds.in[f], options.weighting, kTold[t], cost);
       for (size_t g = 0; g < kPruningGains.size(); ++g) {
@@ -94,15 +92,11 @@ Cut cross_validated(const Folds& folds, const std::array<Variables, kFolds>& var
   while (*best(g) > 1.01 * least) --g;
   return {kPruningGains[g], kTold[best(g) - error[g].begin()], *best(g)};
 }
-Cut cross_validated(const Folds& folds, const Variables& variables, const FitOptions& options, FitCost& cost) {
-  std::array<Variables, kFolds> everywhere;
-  everywhere.fill(variables);
-  return cross_validated(folds, everywhere, options, cost);
-}
 
 struct Judged {
   Tree tree;
   double error;
+  bool clearly_better_than(const Judged& other) const { return error < kClearlyBetter * other.error; }
 };
 Judged grow_and_cut(std::span<const Observation> data, const Folds& folds, const Variables& variables,
                     const FitOptions& options, FitCost& cost) {
@@ -127,17 +121,17 @@ Judged fit_at_once(std::span<const Observation> data, const Folds& folds, const 
       if (joined.size() < kMaxVariables && std::find(joined.begin(), joined.end(), v) == joined.end())
         joined.push_back(v);
   Judged apart = grow_and_cut(data, folds, joined, options, cost);
-  return apart.error < kClearlyBetter * whole.error ? std::move(apart) : std::move(whole);
+  return apart.clearly_better_than(whole) ? std::move(apart) : std::move(whole);
 }
 
-// The sum of relative errors of one law per fold, on the samples left out.
-double error_of_laws(const Folds& folds, const std::array<Variables, kFolds>& variables, const FitOptions& options,
-                     FitCost& cost) {
+// The sum of relative errors of one law per fold, of what was found there, on the samples left out.
+double error_of_laws(const Folds& folds, std::span<const Found> found, Variables Found::*variables,
+                     const FitOptions& options, FitCost& cost) {
   constexpr Limits kRootOnly{std::numeric_limits<double>::max(), 0, 0, 0};
   double error = 0;
   for (size_t f = 0; f < kFolds; ++f) {
     if (folds.in[f].empty()) continue;
-    const Tree law = grow_tree(folds.in[f], variables[f], true, options.weighting, kRootOnly, cost);
+    const Tree law = grow_tree(folds.in[f], found[f].*variables, true, options.weighting, kRootOnly, cost);
     for (const Observation& o : folds.out[f]) error += std::abs(law.predict(o.structure) / o.us - 1);
   }
   return error;
@@ -145,27 +139,19 @@ double error_of_laws(const Folds& folds, const std::array<Variables, kFolds>& va
 
 // From few samples a careful search finds too little, an eager one also much that is not there, in each fold something
 // else: the most telling of all that the folds find are nearly what many more samples would show. Whether eagerness
-// does harm is seen on the samples that a fold leaves out, which its variables were not chosen by; so is how far to
-// cut.
+// does harm is seen on the samples that a fold leaves out, which its variables were not chosen by.
 Tree fit_granular(std::span<const Observation> data, const FitOptions& options, FitCost& cost) {
   const Op op = data[0].structure.op;
   const Folds folds(data, options.seed);
-  if (data.size() > kFew) return fit_at_once(data, folds, options, cost).tree;
-  std::array<Found, kFolds> found;
-  std::array<Variables, kFolds> sure, eager;
-  for (size_t f = 0; f < kFolds; ++f) {
-    found[f] = learn_eagerly(op, folds.in[f], options.weighting, cost);
-    sure[f] = found[f].sure;
-    eager[f] = found[f].eager;
-  }
   Judged at_once = fit_at_once(data, folds, options, cost);
-  if (error_of_laws(folds, eager, options, cost) > kNoWorse * error_of_laws(folds, sure, options, cost))
-    return std::move(at_once.tree);
-  const Variables together = most_telling(op, found, data, options.weighting, cost);
-  if (cross_validated(folds, together, options, cost).error >= kClearlyBetter * at_once.error)
-    return std::move(at_once.tree);
-  const Cut by = cross_validated(folds, eager, options, cost);
-  return cut(grow(data, together, options, cost), by, data, options, cost);
+  if (data.size() > kFew) return std::move(at_once.tree);
+  std::vector<Found> found;
+  found.reserve(kFolds);
+  for (const auto& in : folds.in) found.push_back(learn_eagerly(op, in, options.weighting, cost));
+  const auto error = [&](Variables Found::*variables) { return error_of_laws(folds, found, variables, options, cost); };
+  if (error(&Found::eager) > kNoWorse * error(&Found::sure)) return std::move(at_once.tree);
+  Judged together = grow_and_cut(data, folds, most_telling(op, found, data, options.weighting, cost), options, cost);
+  return std::move((together.clearly_better_than(at_once) ? together : at_once).tree);
 }
 
 // Which part of the time each variable of each law tells: of the node's samples together.
