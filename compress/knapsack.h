@@ -1,7 +1,7 @@
-// Saliency under a budget, a strong baseline (after HALP, Shen et al. 2022): the network trains, its units are scored
-// by Taylor importance meanwhile, and the most important ones that a budget pays for stay, the cost of each width
-// looked up with the neighbours' widths as they are; the budget falls over several rounds. Called by `fastdeepiot
-// compress --method knapsack`.
+// Saliency under a budget (after HALP, Shen et al. 2022): the network trains, its units are scored by Taylor importance
+// meanwhile, and the most important ones that a budget pays for stay, the cost of each width looked up with the
+// neighbours' widths as they are; the budget falls over several rounds. Called by `fastdeepiot compress`: by itself it
+// is a strong baseline (--method knapsack), and a search ends with it.
 #pragma once
 #include <functional>
 #include <vector>

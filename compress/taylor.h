@@ -1,6 +1,6 @@
 // Taylor importance: what the loss would change by, to first order, without a unit. From batch norm |gamma dL/dgamma +
 // beta dL/dbeta| (Molchanov et al. 2019), where a unit passes none from the weights that produce it |sum of w dL/dw|.
-// Called by the knapsack baseline.
+// Called in rounds of pruning.
 #pragma once
 #include <span>
 #include <vector>
