@@ -58,33 +58,35 @@ struct Measured {
   std::vector<double> layer_us;
 };
 
-// The whole network, each layer where it runs, as a profile measures: passes until their median is sure to a hundredth,
-// at most for half a minute. On a shared machine the memory may be twice as fast a second later.
+// The whole network, each layer where it runs, as a profile measures: passes for some seconds, longer than a spell of
+// disturbance, and until their median is sure to a hundredth.
 std::vector<profile::PassReading> measure_passes(profile::Runner& runner, const nn::NetworkSpec& spec,
                                                  double reference_us) {
-  constexpr int kMostRounds = 5;
-  constexpr double kSure = 0.01;
+  constexpr double kAtLeast = 5, kAtMost = 20, kSure = 0.01;  // seconds, seconds, of the median
   const std::vector<device::Job> jobs{device::job_of(spec)};
   core::Progress progress;
   profile::CampaignOptions options;
   options.reference_us = reference_us;
-  options.spread_seconds = 6;
   profile::CampaignResult result;
   std::vector<profile::PassReading> readings, passes;
-  for (int round = 0; round < kMostRounds; ++round) {
+  double error = 1;
+  const double begin = core::monotonic_seconds();
+  const auto seconds = [&] { return core::monotonic_seconds() - begin; };
+  while (seconds() < kAtLeast || (error > kSure && seconds() < kAtMost)) {
+    const int before = static_cast<int>(readings.size());
     options.progress = [&](const profile::CampaignProgress& p) {
-      progress.update(fmt::format("measuring the network: {} passes", round * options.passes + p.done));
+      progress.update(fmt::format("measuring the network: {} passes", before + p.done));
     };
     result = profile::run_campaign(runner, jobs, {}, options);
     for (profile::PassReading& reading : result.readings) {
-      reading.pass += round * options.passes;
+      reading.pass += before;
       readings.push_back(std::move(reading));
     }
     passes = profile::undisturbed(readings, reference_us);
     std::vector<double> us;
     us.reserve(passes.size());
     for (const profile::PassReading& pass : passes) us.push_back(pass.reading.total.median_us);
-    if (device::summarize(us).median_error() <= kSure) break;
+    error = device::summarize(us).median_error();
   }
   warn_if_busy(result);
   return passes;

@@ -148,10 +148,6 @@ nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner
   if (flags.samples < 1 || flags.samples > 1'000'000) core::fail("--samples {}: wanted 1 to 1000000", flags.samples);
   if (flags.passes < 1 || flags.passes > 1000) core::fail("--passes {}: wanted 1 to 1000", flags.passes);
   if (!(flags.minutes >= 0)) core::fail("--minutes {}: wanted a number above 0", flags.minutes);
-  if (!(flags.spread >= 0)) core::fail("--spread {}: wanted a number of minutes from 0", flags.spread);
-  if (flags.minutes > 0 && flags.spread > flags.minutes)
-    core::fail("--spread {}: is more than --minutes {}, which ends the profile before; raise that one", flags.spread,
-               flags.minutes);
   if (!(flags.max_mflop >= 0)) core::fail("--max-mflop {}: wanted a number above 0", flags.max_mflop);
   if (!(flags.target_mape >= 0)) core::fail("--target-mape {}: wanted a percentage above 0", flags.target_mape);
   if (!flags.csv.empty()) check_writable(flags.csv);
@@ -191,7 +187,6 @@ nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner
   options.passes = flags.passes;
   options.seed = common.seed;
   options.minutes = flags.minutes;
-  options.spread_seconds = 60 * flags.spread;
   options.keep = [&](const profile::PassReading& reading) { store.keep(run.id, reading); };
   options.progress = [&](const profile::CampaignProgress& p) {
     progress.update(fmt::format("{}/{} readings, {} re-measured, {} left", p.done, p.total, p.remeasured,
@@ -269,13 +264,6 @@ void add_profile(CLI::App& app) {
                    "With --adaptive: stop where every op's error on unseen samples is below this many percent")
       ->type_name("X")
       ->needs(adaptive);
-  command
-      ->add_option(
-          "--spread", flags->spread,
-          "Make the passes take so many minutes at least: on a shared machine longer than others' spells of work")
-      ->type_name("X")
-      ->capture_default_str()
-      ->excludes(adaptive);
   command->add_option("--scope", flags->scope, "What to draw from, in a JSON file; Table 2 of the paper unless given")
       ->type_name("FILE");
   command->add_option("--csv", flags->csv, "Also write the samples as a table")->type_name("FILE");

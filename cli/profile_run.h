@@ -19,7 +19,7 @@ struct ProfileFlags {
   std::string scope, cache = "network", csv;
   int samples = 1300, passes = 15;
   double width = 1;  // of networks that are the zoo's
-  double minutes = 15, spread = 0, max_mflop = 0, target_mape = 0;
+  double minutes = 15, max_mflop = 0, target_mape = 0;
   bool adaptive = false;
 };
 

@@ -2,10 +2,8 @@
 #include "profile/campaign.h"
 
 #include <algorithm>
-#include <chrono>
 #include <deque>
 #include <map>
-#include <thread>
 
 #include "core/progress.h"
 #include "core/rng.h"
@@ -24,7 +22,7 @@ class Campaign {
         options_(options),
         measure_(options.measure),
         passes_(options.passes),
-        start_(options.clock.seconds()),
+        start_(options.seconds()),
         judge_(runner.identity().threads == 1, options.reference_us) {
     for (const PassReading& r : there) {
       accept(r);
@@ -34,7 +32,6 @@ class Campaign {
 
   CampaignResult run() {
     for (int pass = 0; pass < passes_; ++pass) {
-      if (!is_there(pass)) await(options_.spread_seconds * pass / passes_);
       const double begin = seconds();
       run_pass(pass);
       ++result_.passes;
@@ -61,6 +58,8 @@ class Campaign {
 
  private:
   static constexpr int kMaxAgain = 3;
+  static constexpr double kMostAlone = 5;  // seconds
+  static constexpr int kMostAloneReadings = 1000;
   struct Turn {
     size_t job;
     int again;  // how many times it was disturbed so far
@@ -76,12 +75,17 @@ class Campaign {
     while (!turns.empty()) {
       const Turn turn = turns.front();
       turns.pop_front();
+      const double begin = seconds();
       const device::Reading reading = measure(turn.job);
       // Again at the end of the pass, when the disturbance has gone. One that never goes is left as it is: the drift is
       // divided out, and the campaign's share of the processor tells.
       if (judge_.disturbed(reading) && !always_disturbed()) {
         const bool alone = turns.empty();  // nothing else to do until it has gone
-        if (alone ? wait() : turn.again < kMaxAgain) {
+        if (alone) {
+          alone_seconds_ += seconds() - begin;
+          ++alone_;
+        }
+        if (alone ? alone_seconds_ < kMostAlone && alone_ < kMostAloneReadings : turn.again < kMaxAgain) {
           ++result_.remeasured;
           turns.push_back({turn.job, turn.again + 1});
           continue;
@@ -103,16 +107,7 @@ class Campaign {
   }
   static constexpr double kTooShort = 0.01;  // of a resumed campaign: the pass was there already
 
-  // Lets a spell of disturbance pass; false when the campaign has waited long enough.
-  bool wait() {
-    constexpr int kMostWaits = 50;  // 5 s
-    if (waits_ == kMostWaits) return false;
-    ++waits_;
-    options_.clock.sleep(0.1);
-    return true;
-  }
-
-  bool always_disturbed() const { return result_.remeasured - waits_ > kFewReadings + taken_ / 2; }
+  bool always_disturbed() const { return result_.remeasured - alone_ > kFewReadings + taken_ / 2; }
   static constexpr int kFewReadings = 20;
 
   device::Reading measure(size_t job) {
@@ -135,21 +130,11 @@ class Campaign {
     progress.done = static_cast<int>(kept_.size());
     progress.total = static_cast<int>(jobs_.size()) * passes_;
     progress.remeasured = result_.remeasured;
-    progress.seconds_left =
-        std::max(seconds() / taken_ * (progress.total - progress.done), options_.spread_seconds - seconds());
+    progress.seconds_left = seconds() / taken_ * (progress.total - progress.done);
     options_.progress(progress);
   }
 
-  bool is_there(int pass) const {
-    for (size_t job = 0; job < jobs_.size(); ++job)
-      if (!kept_.contains({job, pass})) return false;
-    return true;
-  }
-  void await(double second) const {
-    const double left = second - seconds();
-    if (left > 0) options_.clock.sleep(left);
-  }
-  double seconds() const { return options_.clock.seconds() - start_; }
+  double seconds() const { return options_.seconds() - start_; }
   bool out_of_time() const { return options_.minutes > 0 && seconds() >= options_.minutes * 60; }
 
   std::vector<PassReading> readings() const {
@@ -166,16 +151,13 @@ class Campaign {
   double start_;
   Judge judge_;
   std::map<std::pair<size_t, int>, PassReading> kept_;  // by job and pass
-  int taken_ = 0, waits_ = 0;
+  int taken_ = 0;
+  int alone_ = 0;  // readings of a job that nothing else was left beside
+  double alone_seconds_ = 0;
   CampaignResult result_;
 };
 
 }  // namespace
-
-Clock steady_clock() {
-  return {core::monotonic_seconds,
-          [](double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }};
-}
 
 CampaignResult run_campaign(Runner& runner, std::span<const device::Job> jobs, std::span<const PassReading> there,
                             const CampaignOptions& options) {

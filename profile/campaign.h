@@ -1,12 +1,15 @@
 // A campaign: all jobs timed on one device in several passes, each in an order of its own, so that a slow hour does not
-// fall on one kind of layer. Readings that something disturbed are taken again; a drifting clock is divided
-// out. Called by the program's profile and sweep; the readings go to the caller one by one, which stores them.
+// fall on one kind of layer. Nothing is ever waited for: a processor that has slept is slow for a while after (on a
+// shared host the reference kernel by 20 to 50%, for tenths of seconds). Readings that something disturbed are taken
+// again; a drifting clock is divided out. Called by the program's profile and sweep; the readings go to the caller one
+// by one, which stores them.
 #pragma once
 #include <cstdint>
 #include <functional>
 #include <span>
 #include <vector>
 
+#include "core/progress.h"
 #include "device/reading.h"
 #include "profile/passes.h"
 #include "profile/runner.h"
@@ -19,13 +22,6 @@ struct CampaignProgress {
   double seconds_left = 0;
 };
 
-// What a campaign knows of time: tests play it.
-struct Clock {
-  std::function<double()> seconds;
-  std::function<void(double)> sleep;  // so many seconds
-};
-Clock steady_clock();
-
 struct CampaignOptions {
   // Many short passes beat few long ones: what spoils times on a shared machine lasts for seconds. The median of 15
   // passes left 2% of noise on VGG's convolutions, that of 3 passes 4 to 7%.
@@ -34,8 +30,6 @@ struct CampaignOptions {
   // Of the campaign; 0: no limit. Where not all passes fit, as many as do, but two at least, and 4 are made to fit by
   // fewer rounds each, where that is possible.
   double minutes = 0;
-  // Passes are spread over at least so many seconds: of a campaign of few jobs, a spell would spoil all of them.
-  double spread_seconds = 0;
   // The rounds of one pass: the paper's 20, of large layers fewer.
   device::MeasureOptions measure{.warm_up = 2, .min_runs = 3, .max_runs = 20, .target_rel_mad = 0, .max_seconds = 0.3};
   // What the reference kernel took when this device was profiled (usual_reference_us); 0: nobody knows.
@@ -43,7 +37,7 @@ struct CampaignOptions {
   // Each is called after every reading that is kept. The same job and pass may come again: the later one counts.
   std::function<void(const PassReading&)> keep{};
   std::function<void(const CampaignProgress&)> progress{};
-  Clock clock = steady_clock();
+  std::function<double()> seconds = core::monotonic_seconds;  // tests play the clock
 };
 
 struct CampaignResult {

@@ -237,8 +237,6 @@ TEST_F(Profiling, MistakesNameTheRemedy) {
   refused({"profile", "--op", "max_pool"}, "--for MODEL");
   refused({"profile", "--for", "nowhere.safetensors"}, "nowhere.safetensors: no such file");
   refused({"profile", "--samples", "0"}, "--samples 0");
-  refused({"profile", "--spread", "-1"}, "--spread -1");
-  refused({"profile", "--spread", "20", "--minutes", "15"}, "--minutes 15");
   refused({"profile", "--cache", "hot"}, "hot");
   refused({"profile", "--engine", "magic"}, "magic");
   refused({"profile", "--device", "telnet:x"}, "telnet:x");

@@ -11,7 +11,7 @@
 namespace fdi::profile {
 
 // Runs a layer of i units in 100 + 10 i microseconds, times the clock's slowness at that moment. Time passes only where
-// a test says so: `seconds_per_run`, and where the campaign sleeps.
+// a test says so: `seconds_per_run`.
 class FakeDevice : public Runner {
  public:
   device::Identity identity() override { return {}; }
@@ -19,7 +19,6 @@ class FakeDevice : public Runner {
   device::Reading measure(const device::Job& job, const device::MeasureOptions& options) override {
     const int i = job.networks.front().layers.front().attr.units;
     order.push_back(i);
-    at.push_back(now);
     rounds.push_back(options.max_runs);
     now += seconds_per_run * options.max_runs;
     core::Rng rng(7, core::Stream::kTest, calls++);
@@ -46,12 +45,8 @@ class FakeDevice : public Runner {
   std::function<bool(int)> burst = [](int) { return false; };         // the processor is taken away
   std::function<bool(int)> hidden_burst = [](int) { return false; };  // a neighbour whom only the times tell of
   double now = 0, seconds_per_run = 0;
-  Clock clock() {
-    return {[this] { return now; }, [this](double seconds) { now += seconds; }};
-  }
   int calls = 0;
   std::vector<int> order, rounds;  // of each call: the layer, how many rounds it was asked for
-  std::vector<double> at;          // when
 };
 
 // Jobs of one layer of 1, 2, ... units.
