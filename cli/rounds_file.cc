@@ -17,14 +17,13 @@ void save_rounds(const std::string& path, const Rounds& rounds) {
   json list = json::array();
   for (const compress::PruneRound& r : rounds.pruned.rounds)
     list.push_back({{"budget", r.budget}, {"cost", r.cost}, {"widths", r.widths}});
+  const json about = {{"rounds", list},
+                      {"keep", rounds.pruned.keep.units},
+                      {"max_ms", rounds.max_ms},
+                      {"accuracies", rounds.accuracies}};
   const nn::Model& model = rounds.pruned.model;
   std::map<std::string, std::string> metadata = model.metadata;
-  metadata[kRounds] = json{
-      {"rounds", list},
-      {"keep", rounds.pruned.keep.units},
-      {"max_ms", rounds.max_ms},
-      {"accuracies",
-       rounds.accuracies}}.dump();
+  metadata[kRounds] = about.dump();
   nn::save_model(path, model.spec, model.parameters, metadata);
 }
 

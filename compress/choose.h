@@ -1,6 +1,6 @@
 // Which units stay under a budget: greedy by score per cost, with the exact cost of every width, so that a step of the
-// device's time is either paid for in full or not at all. Called at the end of a search, and in
-// rounds of pruning.
+// device's time is either paid for in full or not at all. Called at the end of a search, and in rounds of
+// pruning.
 #pragma once
 #include <functional>
 #include <span>

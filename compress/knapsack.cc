@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
+#include <optional>
 
 #include "compress/batch_stream.h"
 #include "compress/shrink.h"
@@ -46,8 +46,8 @@ Keep kept_of(const Keep& left, const Keep& keep) {
 }
 
 TrainAndScore train_with_sgd(nn::BatchSource& source, const PruneTraining& training) {
-  return [&source, training, batches = std::shared_ptr<BatchStream>()](nn::Model& model, const nn::UnitGroups& groups,
-                                                                       int round) mutable {
+  return [&source, training, batches = std::optional<BatchStream>()](nn::Model& model, const nn::UnitGroups& groups,
+                                                                     int round) mutable {
     const nn::NetworkSpec fused = nn::fuse_relu(model.spec);
     nn::Network network(fused, model.parameters, training.batch, nn::Mode::kTraining);
     nn::Optimizer optimizer(nn::default_optimizer("sgd"), std::ssize(model.parameters.trainable()));
@@ -56,7 +56,7 @@ TrainAndScore train_with_sgd(nn::BatchSource& source, const PruneTraining& train
     std::vector<float> gradient(static_cast<size_t>(training.batch) * static_cast<size_t>(classes));
     TaylorImportance importance(model.spec, groups);
     const int64_t first = int64_t{round - 1} * training.steps;
-    if (!batches) batches = std::make_shared<BatchStream>(source, first);
+    if (!batches) batches.emplace(source, first);
     for (int step = 0; step < training.steps; ++step) {
       const nn::Batch batch = batches->take();
       nn::Pass pass;

@@ -79,20 +79,21 @@ class Campaign {
       const device::Reading reading = measure(turn.job);
       // Again at the end of the pass, when the disturbance has gone. One that never goes is left as it is: the drift is
       // divided out, and the campaign's share of the processor tells.
-      if (judge_.disturbed(reading) && !always_disturbed()) {
-        const bool alone = turns.empty();  // nothing else to do until it has gone
-        if (alone) {
-          alone_seconds_ += seconds() - begin;
-          ++alone_;
-        }
-        if (alone ? alone_seconds_ < kMostAlone && alone_ < kMostAloneReadings : turn.again < kMaxAgain) {
-          ++result_.remeasured;
-          turns.push_back({turn.job, turn.again + 1});
-          continue;
-        }
+      if (judge_.disturbed(reading) && !always_disturbed() &&
+          (turns.empty() ? again_alone(seconds() - begin) : turn.again < kMaxAgain)) {
+        ++result_.remeasured;
+        turns.push_back({turn.job, turn.again + 1});
+        continue;
       }
       keep({turn.job, pass, reading});
     }
+  }
+
+  // Nothing else is left to do until the disturbance has gone: whether the job is measured on.
+  bool again_alone(double took_seconds) {
+    ++alone_;
+    alone_seconds_ += took_seconds;
+    return alone_seconds_ < kMostAlone && alone_ < kMostAloneReadings;
   }
 
   // After a pass that took so long: how many there can be.
