@@ -109,6 +109,6 @@ budget=$(awk -v deepiot="$(number measured_ms)" -v original="$(number measured_m
 compress fastdeepiot --max-ms "$budget"
 compress knapsack --max-ms "$budget"
 
-say "4/4 what came of it"
-"$program" report "$out/runs" --time-model "$out/time_model.json" --out "$out/report.html" --json "$out/results.json"
+say "4/4 all networks once more, in turn"
+"$program" report "$out/runs" --measure --time-model "$out/time_model.json" --out "$out/report.html" --json "$out/results.json"
 say "look at $out/report.html; the numbers: $out/results.json; done in $((SECONDS / 60)) min $((SECONDS % 60)) s"

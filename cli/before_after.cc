@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "compress/verify.h"
 #include "core/threads.h"
 #include "kernels/isa.h"
 #include "nn/fuse.h"
@@ -26,15 +25,15 @@ double peak_memory_mb(const nn::NetworkSpec& spec) {
 }
 
 nlohmann::json measure_before_after(const BeforeAfter& pair) {
-  return before_after_json(pair, compress::time_models(pair.engine, {&pair.before, &pair.after}));
+  return before_after_json(pair, pair.timed.time(std::vector{pair.before.spec, pair.after.spec}));
 }
 
-nlohmann::json before_after_json(const BeforeAfter& pair, const std::vector<device::Timing>& times) {
+nlohmann::json before_after_json(const BeforeAfter& pair, const std::vector<profile::NetworkTiming>& times) {
   nlohmann::json measured_before, measured_after, spread;
   if (!times.empty()) {
-    measured_before = times[0].median_us / 1000;
-    measured_after = times[1].median_us / 1000;
-    spread = {times[0].rel_mad, times[1].rel_mad};
+    measured_before = times[0].total.median_us / 1000;
+    measured_after = times[1].total.median_us / 1000;
+    spread = {times[0].total.rel_mad, times[1].total.rel_mad};
   }
   const nn::Summary before = nn::summarize(pair.before.spec), after = nn::summarize(pair.after.spec);
   nlohmann::json predicted_before, predicted_after, layers = nlohmann::json::array();
@@ -51,7 +50,7 @@ nlohmann::json before_after_json(const BeforeAfter& pair, const std::vector<devi
   nlohmann::json result = {{"before_ms", {{"measured", measured_before}, {"predicted", predicted_before}}},
                            {"after_ms", {{"measured", measured_after}, {"predicted", predicted_after}}},
                            {"spread", spread},
-                           {"engine", pair.engine.name()},
+                           {"engine", pair.timed.identity().engine},
                            {"threads", core::threads()},
                            {"isa", kernels::isa()},
                            {"parameters", after.parameters},

@@ -6,8 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "device/engine.h"
-#include "device/measure.h"
+#include "cli/time_model_choice.h"
 #include "nn/model_file.h"
 #include "profile/time_model.h"
 
@@ -16,7 +15,7 @@ namespace fdi::cli {
 struct BeforeAfter {
   const nn::Model& before;
   const nn::Model& after;
-  const device::Engine& engine;                    // times both, as threads and ISA are set (AsTimed)
+  const AsTimed& timed;                            // times both
   const profile::TimeModel* time_model = nullptr;  // predicts both; none: predicted is null
   std::optional<double> max_difference = {};       // of the outputs, see compress/shrink.h; none: not meant to be equal
 };
@@ -25,7 +24,7 @@ struct BeforeAfter {
 // peak_memory_mb, ..., layers: [{name, before_us, after_us}] as predicted, max_abs_output_difference}.
 nlohmann::json measure_before_after(const BeforeAfter& pair);
 // The same of times that were taken: of the two, or none: measured is null.
-nlohmann::json before_after_json(const BeforeAfter& pair, const std::vector<device::Timing>& times);
+nlohmann::json before_after_json(const BeforeAfter& pair, const std::vector<profile::NetworkTiming>& times);
 // Of that, what result.json holds by other names: {predicted_ms, predicted_ms_original, ..., widths, widths_original}.
 nlohmann::json result_fields(const nlohmann::json& compared);
 std::string before_after_text(const BeforeAfter& pair, const nlohmann::json& result);

@@ -126,7 +126,7 @@ void compress_model(const CompressFlags& flags) {
   const double accuracy = judge(small, images.test, flags.fine_tune_batch).accuracy();
   const double accuracy_original = judge(original, images.test, flags.fine_tune_batch).accuracy();
   const AsTimed timed(flags.timing);
-  const BeforeAfter pair{original, small, timed.engine(), model};
+  const BeforeAfter pair{original, small, timed, model};
   const json compared = measure_before_after(pair);
   const std::vector<compress::Candidate> measured =
       chosen.candidates[0].measured_ms > 0 ? chosen.candidates : std::vector<compress::Candidate>{};

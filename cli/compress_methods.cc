@@ -26,21 +26,14 @@ constexpr uint64_t kMaxChoiceFile = 64 << 20;
 
 // Milliseconds of structures on this machine, in turn.
 std::vector<double> measure_structures(const CompressRun& run, const std::vector<Keep>& keeps) {
-  std::vector<nn::Model> models;
-  std::vector<const nn::Model*> pointers;
-  models.reserve(keeps.size());
-  pointers.reserve(keeps.size());
-  for (const Keep& keep : keeps) {
-    nn::NetworkSpec narrow = nn::with_widths(run.state.model.spec, run.state.groups, widths_of(keep));
-    nn::Parameters parameters(narrow);
-    parameters.initialize(1);
-    models.push_back({std::move(narrow), std::move(parameters), {}});
-    pointers.push_back(&models.back());
-  }
+  std::vector<nn::NetworkSpec> networks;
+  networks.reserve(keeps.size());
+  for (const Keep& keep : keeps)
+    networks.push_back(nn::with_widths(run.state.model.spec, run.state.groups, widths_of(keep)));
   const AsTimed timed(run.flags.timing);
   std::vector<double> ms;
   ms.reserve(keeps.size());
-  for (const device::Timing& t : compress::time_models(timed.engine(), pointers)) ms.push_back(t.median_us / 1000);
+  for (const profile::NetworkTiming& t : timed.time(networks)) ms.push_back(t.total.median_us / 1000);
   return ms;
 }
 

@@ -15,7 +15,6 @@
 #include "cli/time_model_choice.h"
 #include "compress/expand.h"
 #include "compress/shrink.h"
-#include "compress/verify.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "profile/op_model.h"
@@ -46,25 +45,25 @@ nlohmann::json simplified_models(const profile::TimeModel& model, const nn::Netw
 
 struct Outcome {
   std::vector<int> widths;
-  std::string text;                   // what was decided, and why
-  std::vector<device::Timing> times;  // of the model and the one with these widths; empty: not timed
+  std::string text;                           // what was decided, and why
+  std::vector<profile::NetworkTiming> times;  // of the model and the one with these widths; empty: not timed
   std::vector<compress::Trial> trials;
 };
 
 Outcome decide(const ExpandFlags& flags, const nn::Model& model, const nn::UnitGroups& groups,
-               const compress::NetworkTimes& times, const device::Engine& engine) {
+               const compress::NetworkTimes& times, const AsTimed& timed) {
   Outcome out;
   out.widths = flags.expand == "paper" ? compress::expand_paper(times) : compress::expand_joint(times);
   const bool promised = out.widths != times.own();
   if (!promised) out.text = "left as it is: by this time model nothing is faster when wider\n";
   if (flags.verify == "off") return out;
-  const auto measure = [&](const std::vector<const nn::Model*>& models) {
-    out.times = compress::time_models(engine, models);
+  const auto measure = [&](const std::vector<nn::NetworkSpec>& networks) {
+    out.times = timed.time(networks);
     std::vector<double> us;
-    for (const device::Timing& timing : out.times) us.push_back(timing.median_us);
+    for (const profile::NetworkTiming& timing : out.times) us.push_back(timing.total.median_us);
     return us;
   };
-  out.trials = compress::try_widening(model, groups, times, out.widths, measure);
+  out.trials = compress::try_widening(model.spec, groups, times, out.widths, measure);
   if (promised && out.trials.back().faster()) {
     if (out.trials.size() > 1)
       out.text = fmt::format("measured {} widenings: all that was promised is not faster, this part of it is\n",
@@ -75,7 +74,7 @@ Outcome decide(const ExpandFlags& flags, const nn::Model& model, const nn::UnitG
   if (promised)
     out.text = fmt::format("left as it is: {} widening{} tried, none is faster when measured\n", out.trials.size(),
                            out.trials.size() == 1 ? " was" : "s were");
-  if (!promised) measure({&model});
+  if (!promised) measure({model.spec});
   out.times = {out.times[0], out.times[0]};
   out.widths = times.own();
   return out;
@@ -119,11 +118,11 @@ void expand(const ExpandFlags& flags) {
     core::fail("{}: what is faster there cannot be measured here; add --verify off", chosen->note);
   const compress::NetworkTimes times(model.spec, groups, chosen->model);
 
-  const Outcome outcome = decide(flags, model, groups, times, timed.engine());
+  const Outcome outcome = decide(flags, model, groups, times, timed);
   const nn::Model wide = compress::widen(model, groups, outcome.widths);
   if (place.folder) place.folder->make();
   if (!place.file.empty()) nn::save_model(place.file, wide.spec, wide.parameters, wide.metadata);
-  const BeforeAfter pair{model, wide, timed.engine(), &chosen->model,
+  const BeforeAfter pair{model, wide, timed, &chosen->model,
                          compress::max_output_difference(model, wide, kExamples, flags.common.seed)};
   nlohmann::json result = before_after_json(pair, outcome.times);
   const nlohmann::json simplified = simplified_models(chosen->model, model.spec);

@@ -14,7 +14,6 @@
 #include "cli/time_model_choice.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "core/progress.h"
 #include "core/text.h"
 #include "nn/model_file.h"
 
@@ -53,66 +52,9 @@ ChosenTimeModel choose_model(const PredictFlags& flags, profile::Runner& runner,
   return std::move(*found);
 }
 
-struct Measured {
-  double total_us = 0;
-  std::vector<double> layer_us;
-};
-
-// The whole network, each layer where it runs, as a profile measures: passes for some seconds, longer than a spell of
-// disturbance, and until their median is sure to a hundredth.
-std::vector<profile::PassReading> measure_passes(profile::Runner& runner, const nn::NetworkSpec& spec,
-                                                 double reference_us) {
-  constexpr double kAtLeast = 5, kAtMost = 20, kSure = 0.01;  // seconds, seconds, of the median
-  const std::vector<device::Job> jobs{device::job_of(spec)};
-  core::Progress progress;
-  profile::CampaignOptions options;
-  options.reference_us = reference_us;
-  profile::CampaignResult result;
-  std::vector<profile::PassReading> readings, passes;
-  double error = 1;
-  const double begin = core::monotonic_seconds();
-  const auto seconds = [&] { return core::monotonic_seconds() - begin; };
-  while (seconds() < kAtLeast || (error > kSure && seconds() < kAtMost)) {
-    const int before = static_cast<int>(readings.size());
-    options.progress = [&](const profile::CampaignProgress& p) {
-      progress.update(fmt::format("measuring the network: {} passes", before + p.done));
-    };
-    result = profile::run_campaign(runner, jobs, {}, options);
-    for (profile::PassReading& reading : result.readings) {
-      reading.pass += before;
-      readings.push_back(std::move(reading));
-    }
-    passes = profile::undisturbed(readings, reference_us);
-    std::vector<double> us;
-    us.reserve(passes.size());
-    for (const profile::PassReading& pass : passes) us.push_back(pass.reading.total.median_us);
-    error = device::summarize(us).median_error();
-  }
-  warn_if_busy(result);
-  return passes;
-}
-
-Measured measure(profile::Runner& runner, const nn::NetworkSpec& spec, double reference_us) {
-  const std::vector<profile::PassReading> passes = measure_passes(runner, spec, reference_us);
-  Measured out;
-  if (constexpr double kSlower = 1.08; reference_us > 0 && passes.front().reading.reference_us > kSlower * reference_us)
-    fmt::print(stderr, "the machine is slower than it was when it was profiled (reference kernel {:+.0f}%)\n",
-               100 * (passes.front().reading.reference_us / reference_us - 1));
-  const auto median_of = [&](auto time_us) {
-    std::vector<double> us;
-    us.reserve(passes.size());
-    for (const profile::PassReading& pass : passes) us.push_back(time_us(pass.reading));
-    return device::median(std::move(us));
-  };
-  out.total_us = median_of([](const device::Reading& r) { return r.total.median_us; });
-  for (size_t i = 0; i < passes.front().reading.layers.size(); ++i)
-    out.layer_us.push_back(median_of([i](const device::Reading& r) { return r.layers[i].median_us; }));
-  return out;
-}
-
 // A line per layer with the number of its rule, and the rules below: layers share them, and they are long.
 std::string table(const nn::NetworkSpec& spec, const profile::NetworkPrediction& predicted,
-                  const std::optional<Measured>& measured) {
+                  const std::optional<profile::NetworkTiming>& measured) {
   size_t width = 5;
   for (const profile::LayerPrediction& l : predicted.layers) width = std::max(width, l.name.size());
   std::string text = fmt::format("{:<{}} {:>11} {:>23} {}  rule\n", "layer", width, "us", "90% interval",
@@ -149,11 +91,9 @@ void predict(const PredictFlags& flags) {
   const std::unique_ptr<profile::Runner> runner = make_runner(flags.profile.profiling);
   const ChosenTimeModel chosen = choose_model(flags, *runner, spec, name);
   const profile::NetworkPrediction predicted = profile::predict_network(chosen.model, spec);
-  std::optional<Measured> measured;
-  if (flags.measure) {
-    const std::string database = store_path(flags.profile.profiling.database);
-    measured = measure(*runner, spec, usual_reference_us(database, runner->identity()));
-  }
+  std::optional<profile::NetworkTiming> measured;
+  if (flags.measure)
+    measured = time_networks(*runner, std::span(&spec, 1), flags.profile.profiling.database).networks[0];
 
   nlohmann::json layers = nlohmann::json::array();
   for (size_t i = 0; i < predicted.layers.size(); ++i) {
@@ -169,14 +109,14 @@ void predict(const PredictFlags& flags) {
   text += table(spec, predicted, measured);
   text += fmt::format("\npredicted {:.3f} ms", predicted.total_us / 1000);
   if (measured)
-    text += fmt::format(", measured {:.3f} ms: {:+.1f}%", measured->total_us / 1000,
-                        100 * (predicted.total_us / measured->total_us - 1));
+    text += fmt::format(", measured {:.3f} ms: {:+.1f}%", measured->total.median_us / 1000,
+                        100 * (predicted.total_us / measured->total.median_us - 1));
   text += '\n';
   print(flags.profile.profiling.common, text);
   nlohmann::json result = {{"device", device::key(chosen.model.device())}, {"layers", std::move(layers)},
                            {"predicted_ms", predicted.total_us / 1000},    {"measured_ms", nullptr},
                            {"outside_scope", warn_outside(predicted)},     {"forced", chosen.forced()}};
-  if (measured) result["measured_ms"] = measured->total_us / 1000;
+  if (measured) result["measured_ms"] = measured->total.median_us / 1000;
   write_result(flags.profile.profiling.common, result);
 }
 

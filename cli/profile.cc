@@ -207,7 +207,7 @@ nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner
   progress.finish(fmt::format("{} samples in {:.1f} min, {} passes, {} readings re-measured{}", samples.size(),
                               result.minutes, result.passes, result.remeasured,
                               result.passes < flags.passes ? "; the time was up before all passes were made" : ""));
-  warn_if_busy(result);
+  warn_if_busy(result.cpu_share);
   if (!flags.csv.empty()) profile::write_samples_csv(flags.csv, {identity, samples});
   return {{"samples", samples.size()},
           {"minutes", result.minutes},

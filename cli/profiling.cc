@@ -11,6 +11,7 @@
 
 #include "cli/network_choice.h"
 #include "core/error.h"
+#include "core/progress.h"
 #include "nn/model_file.h"
 #include "nn/zoo.h"
 #include "profile/passes.h"
@@ -112,6 +113,18 @@ std::string other_versions(const std::string& database, const device::Identity& 
   return versions.empty() ? "" : fmt::format(" (what it holds is of {} {}, other kernels)", identity.engine, versions);
 }
 
+Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& options, bool force, profile::Store* store) {
+  if (set.device.emulated && !force)
+    core::fail("{}: is an emulated device, whose times mean nothing; --force makes a model of them all the same",
+               device::key(set.device));
+  Fitted fitted{profile::TimeModel::fit(set, options)};
+  if (store != nullptr) fitted.id = store->add_model(set.device, fitted.model.to_json());
+  return fitted;
+}
+
+namespace {
+
+// What the reference kernel took while the device was profiled; 0 where it was not. Makes no database.
 double usual_reference_us(const std::string& database, const device::Identity& identity) {
   if (!std::filesystem::exists(database)) return 0;
   profile::Store store(database);
@@ -123,22 +136,33 @@ double usual_reference_us(const std::string& database, const device::Identity& i
   return profile::usual_reference_us(all);
 }
 
-Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& options, bool force, profile::Store* store) {
-  if (set.device.emulated && !force)
-    core::fail("{}: is an emulated device, whose times mean nothing; --force makes a model of them all the same",
-               device::key(set.device));
-  Fitted fitted{profile::TimeModel::fit(set, options)};
-  if (store != nullptr) fitted.id = store->add_model(set.device, fitted.model.to_json());
-  return fitted;
+}  // namespace
+
+profile::NetworkTimings time_networks(profile::Runner& runner, std::span<const nn::NetworkSpec> networks,
+                                      const std::string& database) {
+  core::Progress progress;
+  profile::NetworkTimingOptions options;
+  options.reference_us = usual_reference_us(store_path(database), runner.identity());
+  options.progress = [&](int passes) {
+    progress.update(
+        fmt::format("measuring {} network{}: {} passes", networks.size(), networks.size() == 1 ? "" : "s", passes));
+  };
+  profile::NetworkTimings timings = profile::time_networks(runner, networks, options);
+  warn_if_busy(timings.cpu_share);
+  if (timings.slowness > profile::kDisturbedSlowness)
+    fmt::print(stderr,
+               "the machine is slower than it was when it was profiled (reference kernel {:+.0f}%): so are the times\n",
+               100 * (timings.slowness - 1));
+  return timings;
 }
 
-void warn_if_busy(const profile::CampaignResult& result) {
+void warn_if_busy(double cpu_share) {
   constexpr double kIdle = 0.97;  // of a machine that does nothing else
-  if (result.cpu_share < kIdle)
+  if (cpu_share < kIdle)
     fmt::print(stderr,
                "the machine is busy: half of the readings had less than {:.0f}% of a processor, so the times are too "
                "long; measure again when it is idle\n",
-               100 * result.cpu_share);
+               100 * cpu_share);
 }
 
 std::vector<nn::Op> read_ops(const std::vector<std::string>& names) {

@@ -8,7 +8,7 @@
 
 #include "cli/options.h"
 #include "nn/spec.h"
-#include "profile/campaign.h"
+#include "profile/network_timing.h"
 #include "profile/runner.h"
 #include "profile/store.h"
 #include "profile/time_model.h"
@@ -39,9 +39,6 @@ profile::SampleSet stored_samples(profile::Store& store, const profile::Store::D
 // engine; else empty. Makes no database.
 std::string other_versions(const std::string& database, const device::Identity& identity);
 
-// What the reference kernel took while the device was profiled; 0 where it was not. Makes no database.
-double usual_reference_us(const std::string& database, const device::Identity& identity);
-
 // Learns a model from the samples and keeps it in the store. An emulated device is refused unless `force`.
 struct Fitted {
   profile::TimeModel model;
@@ -49,8 +46,13 @@ struct Fitted {
 };
 Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& options, bool force, profile::Store* store);
 
+// Times whole networks on the runner's device, live; says on standard error where the machine was busy or slower than
+// it was when `database` was filled.
+profile::NetworkTimings time_networks(profile::Runner& runner, std::span<const nn::NetworkSpec> networks,
+                                      const std::string& database);
+
 // Says on standard error where the process had to share its processor: the times are too long then.
-void warn_if_busy(const profile::CampaignResult& result);
+void warn_if_busy(double cpu_share);
 
 // "conv2d" -> ops; throws Error for an unknown one.
 std::vector<nn::Op> read_ops(const std::vector<std::string>& names);

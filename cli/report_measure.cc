@@ -6,7 +6,6 @@
 
 #include "cli/compress_methods.h"
 #include "compress/search.h"
-#include "compress/verify.h"
 #include "core/error.h"
 #include "device/identity.h"
 #include "kernels/isa.h"
@@ -52,18 +51,18 @@ std::vector<Contender> contenders_of(std::vector<Run>& runs) {
 void measure_runs(std::vector<Run>& runs, const TimingOptions& timing) {
   std::vector<Contender> contenders = contenders_of(runs);
   const AsTimed timed(timing);
-  std::vector<const nn::Model*> models;
-  models.reserve(contenders.size());
-  for (const Contender& c : contenders) models.push_back(&c.model);
+  std::vector<nn::NetworkSpec> networks;
+  networks.reserve(contenders.size());
+  for (const Contender& c : contenders) networks.push_back(c.model.spec);
   const auto chosen = find_time_model(timing, timed.identity(), contenders.front().model.spec);
-  const std::vector<device::Timing> times = compress::time_models(timed.engine(), models);
+  const std::vector<profile::NetworkTiming> times = timed.time(networks);
   for (size_t i = 0; i < contenders.size(); ++i) {
     const Contender& c = contenders[i];
     std::optional<profile::NetworkPrediction> predicted;
     if (chosen) predicted = profile::predict_network(chosen->model, c.model.spec);
     for (Run* run : c.runs) {
       Design& design = c.original ? run->original : run->result;
-      design.measured_ms = times[i].median_us / 1000;
+      design.measured_ms = times[i].total.median_us / 1000;
       design.predicted_ms.reset();
       if (!predicted) continue;
       design.predicted_ms = predicted->total_us / 1000;
@@ -75,7 +74,7 @@ void measure_runs(std::vector<Run>& runs, const TimingOptions& timing) {
     }
   }
   for (Run& run : runs) {
-    const std::string isa = kernels::isa(), engine = timed.engine().name();
+    const std::string isa = kernels::isa(), engine = timed.identity().engine;
     if (run.engine != engine)
       run.name += fmt::format(" (for {})", run.engine);
     else if (run.isa != isa && engine == "native")

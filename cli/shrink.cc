@@ -38,7 +38,7 @@ void shrink(const ShrinkFlags& flags) {
 
   const double difference =
       compress::max_output_difference(compress::masked(model, groups, keep), small, kExamples, flags.common.seed);
-  const BeforeAfter pair{model, small, timed.engine(), time_model ? &time_model->model : nullptr, difference};
+  const BeforeAfter pair{model, small, timed, time_model ? &time_model->model : nullptr, difference};
   nlohmann::json result = measure_before_after(pair);
   result["forced"] = time_model && time_model->forced();
   if (time_model && time_model->forced()) print(flags.common, time_model->note + "\n");

@@ -74,22 +74,19 @@ void add_timing(CLI::App& command, TimingOptions& options) {
       ->group("Timing");
 }
 
-AsTimed::AsTimed(const TimingOptions& options)
-    : threads_before_(core::threads()), isa_before_(kernels::isa()), engine_(device::make_engine(options.engine)) {
-  if (!options.isa.empty()) kernels::set_isa(options.isa);
-  try {
-    core::set_threads(options.threads);
-    warn_if_too_many(options.threads);
-  } catch (...) {
-    kernels::set_isa(isa_before_);
-    throw;
-  }
-  identity_ = device::this_device(engine_->name(), engine_->version());
+AsTimed::AsTimed(const TimingOptions& options) : before_{core::threads(), kernels::isa()}, database_(options.database) {
+  const bool as_it_is = options.engine == "native" && options.isa.empty();
+  runner_ = profile::make_runner("local", {options.engine, as_it_is ? before_.isa : options.isa, options.threads});
+  warn_if_too_many(options.threads);
 }
 
-AsTimed::~AsTimed() {
-  core::set_threads(threads_before_);
-  kernels::set_isa(isa_before_);
+AsTimed::Restore::~Restore() {
+  core::set_threads(threads);
+  kernels::set_isa(isa);
+}
+
+std::vector<profile::NetworkTiming> AsTimed::time(std::span<const nn::NetworkSpec> networks) const {
+  return time_networks(*runner_, networks, database_).networks;
 }
 
 std::optional<ChosenTimeModel> find_time_model(const TimingOptions& options, const device::Identity& device,

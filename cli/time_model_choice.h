@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "cli/profiling.h"
-#include "device/engine.h"
 
 namespace fdi::cli {
 
@@ -27,17 +26,19 @@ profile::TimeModel read_time_model(const std::string& file);
 class AsTimed {
  public:
   explicit AsTimed(const TimingOptions& options);  // throws Error for an engine, a number or a name that cannot be
-  ~AsTimed();
-  AsTimed(const AsTimed&) = delete;
-  AsTimed& operator=(const AsTimed&) = delete;
-  const device::Engine& engine() const { return *engine_; }
-  const device::Identity& identity() const { return identity_; }
+  device::Identity identity() const { return runner_->identity(); }
+  // In turn, as inference runs them; what it tells, see cli::time_networks.
+  std::vector<profile::NetworkTiming> time(std::span<const nn::NetworkSpec> networks) const;
 
  private:
-  int threads_before_;
-  std::string isa_before_;
-  std::unique_ptr<device::Engine> engine_;
-  device::Identity identity_;
+  struct Restore {
+    ~Restore();
+    int threads;
+    std::string isa;
+  };
+  Restore before_;  // outlives the runner, and a constructor that throws
+  std::string database_;
+  std::unique_ptr<profile::Runner> runner_;
 };
 
 struct ChosenTimeModel {

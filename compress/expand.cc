@@ -205,12 +205,11 @@ std::vector<int> expand_joint(const NetworkTimes& times) {
   return best.widths;
 }
 
-std::vector<Trial> try_widening(const nn::Model& model, const nn::UnitGroups& groups, const NetworkTimes& times,
-                                std::vector<int> widths, const MeasureModels& measure) {
+std::vector<Trial> try_widening(const nn::NetworkSpec& spec, const nn::UnitGroups& groups, const NetworkTimes& times,
+                                std::vector<int> widths, const MeasureNetworks& measure) {
   std::vector<Trial> trials;
   while (widths != times.own()) {
-    const nn::Model wide = widen(model, groups, widths);
-    const std::vector<double> us = measure({&model, &wide});
+    const std::vector<double> us = measure({spec, nn::with_widths(spec, groups, widths)});
     CHECK(us.size() == 2);
     trials.push_back({widths, times.total_us(widths), us[0], us[1]});
     if (trials.back().faster()) break;

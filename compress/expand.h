@@ -25,8 +25,8 @@ std::vector<int> expand_joint(const NetworkTimes& times);
 // By group, ascending, the own width first: what expand_joint chooses from.
 std::vector<std::vector<int>> expansion_candidates(const NetworkTimes& times);
 
-// Microseconds of each model, timed in turn.
-using MeasureModels = std::function<std::vector<double>(const std::vector<const nn::Model*>&)>;
+// Microseconds of each network, timed in turn.
+using MeasureNetworks = std::function<std::vector<double>(const std::vector<nn::NetworkSpec>&)>;
 
 // Two timings of one network in turn differed by up to 0.6% (15 pairs, 0.1 to 0.3 ms, one thread, a shared host).
 constexpr double kMeasuredNoise = 0.01;
@@ -41,7 +41,7 @@ struct Trial {
 // the model promises least of take their own widths again, and the rest is tried, until one is faster or none is left.
 // Trials in order; none where `widths` are the network's own. The last one is the choice if it is faster(), else the
 // network stays.
-std::vector<Trial> try_widening(const nn::Model& model, const nn::UnitGroups& groups, const NetworkTimes& times,
-                                std::vector<int> widths, const MeasureModels& measure);
+std::vector<Trial> try_widening(const nn::NetworkSpec& spec, const nn::UnitGroups& groups, const NetworkTimes& times,
+                                std::vector<int> widths, const MeasureNetworks& measure);
 
 }  // namespace fdi::compress

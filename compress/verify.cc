@@ -3,58 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "core/rng.h"
-#include "core/threads.h"
-#include "nn/fuse.h"
-
 namespace fdi::compress {
-
-std::vector<device::Timing> steady_times(const Round& round, const SteadyOptions& options) {
-  std::vector<std::vector<device::Timing>> rounds;
-  std::vector<device::Timing> steady;
-  for (int i = 0; i < options.rounds * options.tries; ++i) {
-    rounds.push_back(round());
-    if ((i + 1) % options.rounds != 0) continue;
-    steady.clear();
-    double spread = 0;
-    for (size_t model = 0; model < rounds[0].size(); ++model) {
-      std::vector<double> us;
-      us.reserve(rounds.size());
-      for (const auto& timings : rounds) us.push_back(timings[model].median_us);
-      steady.push_back(device::summarize(us));
-      spread = std::max(spread, steady.back().rel_mad);
-    }
-    if (spread <= options.max_spread) break;
-  }
-  return steady;
-}
-
-std::vector<device::Timing> time_models(const device::Engine& engine, const std::vector<const nn::Model*>& models) {
-  std::vector<std::unique_ptr<device::Prepared>> prepared;
-  std::vector<std::function<void()>> runs;
-  for (const nn::Model* model : models) {
-    nn::FoldedNetwork folded = nn::inference_graph(model->spec, model->parameters);
-    prepared.push_back(engine.prepare(folded.spec, folded.parameters, true));
-    device::Prepared& network = *prepared.back();
-    core::Rng rng(1, core::Stream::kSynthetic);
-    for (float& x : network.input()) x = rng.normal();
-    runs.emplace_back([&network] { network.run(); });
-  }
-  const core::PinnedThreads pinned;  // after prepare: an engine's own threads are free to go where nothing runs
-  // Rounds of a third of a second and more, five or more of them: a second or two at least. In a round one runs after
-  // the other, not run by run: the networks would drive each other's weights out of the caches, where inference keeps
-  // them and a time model counts on them. Half-width VGG-16s were 20 to 28% slower so.
-  device::MeasureOptions options;
-  options.min_runs = 10;
-  options.target_rel_mad = 0;
-  options.max_seconds = 0.3 / static_cast<double>(runs.size());
-  return steady_times([&] {
-    std::vector<device::Timing> times;
-    times.reserve(runs.size());
-    for (const auto& run : runs) times.push_back(device::measure_interleaved(std::span(&run, 1), options).front());
-    return times;
-  });
-}
 
 std::vector<Candidate> choose_measured(double max_ms, double least_ms, const std::function<Keep(double ms)>& choose,
                                        const std::function<double(const Keep&)>& predict_ms,

@@ -1,30 +1,11 @@
-// Verification: whole networks timed on this machine, in turn, and the choice of units by what was measured. Called by
-// every command that claims to make one faster.
+// Verification: units are chosen by what was measured, not by what a model promises. Called by `compress`.
 #pragma once
 #include <functional>
-#include <span>
-#include <string>
 #include <vector>
 
 #include "compress/keep.h"
-#include "device/engine.h"
-#include "device/measure.h"
-#include "nn/model_file.h"
 
 namespace fdi::compress {
-
-struct SteadyOptions {
-  int rounds = 5;  // of measuring, whose median counts: a machine is disturbed for tenths of seconds at a time
-  double max_spread = 0.01;  // of the rounds, as rel_mad; beyond it they are measured again, and all of them count
-  int tries = 4;
-};
-using Round = std::function<std::vector<device::Timing>()>;  // measures all contenders once, in turn
-// By contender: the median of the rounds' medians, and their spread.
-std::vector<device::Timing> steady_times(const Round& round, const SteadyOptions& options = {});
-
-// One image at a time on core::threads() threads, what inference runs; in turn, a tenth of a second each, again and
-// again, so that ratios are honest.
-std::vector<device::Timing> time_models(const device::Engine& engine, const std::vector<const nn::Model*>& models);
 
 // A choice of units, predicted and measured.
 struct Candidate {

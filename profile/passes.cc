@@ -28,8 +28,6 @@ std::vector<double> slowness(std::span<const PassReading> readings, double expec
   return values;
 }
 
-constexpr double kSlow = 1.08;  // beyond it, a reference tells of a disturbance; the clock alone drifts by less
-
 void divide(device::Timing& time, double by) {
   time.min_us /= by;
   time.median_us /= by;
@@ -42,8 +40,9 @@ bool Judge::disturbed(const device::Reading& reading) const {
   constexpr double kLeastShare = 0.97;
   constexpr size_t kFew = 5;  // before so many nobody knows what is usual
   if (one_thread_ && reading.cpu_share < kLeastShare) return true;
-  if (expected_us_ > 0 && reading.reference_us > kSlow * expected_us_) return true;
-  return references_.size() >= kFew && reading.reference_us > kSlow * usual({references_.begin(), references_.end()});
+  if (expected_us_ > 0 && reading.reference_us > kDisturbedSlowness * expected_us_) return true;
+  return references_.size() >= kFew &&
+         reading.reference_us > kDisturbedSlowness * usual({references_.begin(), references_.end()});
 }
 
 void Judge::add(const device::Reading& reading) {
@@ -69,11 +68,11 @@ std::vector<PassReading> undisturbed(std::span<const PassReading> readings, doub
     std::vector<double> sorted;
     for (const auto& [pass, i] : of_pass) sorted.push_back(slow[i]);
     std::ranges::sort(sorted);
-    const double limit = std::max(kSlow, sorted[std::min(kAtLeast, sorted.size()) - 1]);
+    const double limit = std::max(kDisturbedSlowness, sorted[std::min(kAtLeast, sorted.size()) - 1]);
     for (const auto& [pass, i] : of_pass) {
       if (slow[i] > limit) continue;
       out.push_back(readings[i]);
-      if (slow[i] > kSlow) continue;  // no matter of the clock
+      if (slow[i] > kDisturbedSlowness) continue;  // no matter of the clock
       device::Reading& reading = out.back().reading;
       divide(reading.total, slow[i]);
       for (device::Timing& layer : reading.layers) divide(layer, slow[i]);
@@ -86,7 +85,7 @@ std::vector<size_t> outliers(std::span<const PassReading> readings) {
   const std::vector<double> slow = slowness(readings);
   std::map<size_t, std::vector<size_t>> by_job;  // indices into readings, undisturbed ones
   for (size_t i = 0; i < readings.size(); ++i)
-    if (slow[i] <= kSlow) by_job[readings[i].job].push_back(i);
+    if (slow[i] <= kDisturbedSlowness) by_job[readings[i].job].push_back(i);
 
   std::vector<double> difference(readings.size());
   for (const auto& [job, indices] : by_job) {

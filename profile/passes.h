@@ -17,6 +17,10 @@ struct PassReading {
   device::Reading reading;
 };
 
+// Beyond it, a reference kernel that takes so many times its usual time tells of a disturbance; the clock alone drifts
+// by less.
+constexpr double kDisturbedSlowness = 1.08;
+
 // Tells disturbed readings as they come: the processor was taken away during the runs, or the reference kernel was
 // slow: somebody used the other half of the core, or the clock was off. (On a shared host such spells last for seconds
 // and come again and again; a layer is 25% slower then, the reference kernel 50%: that cannot be divided out.) A slow

@@ -184,8 +184,9 @@ TEST_F(Compress, ChoosesByWhatIsMeasured) {
   EXPECT_EQ(chosen, 1);
   fs::remove(path("run2/result.json"));
   ASSERT_EQ(run(arguments({"--resume"})).status, 0);
-  for (const auto& record : result("run2")["history"]) EXPECT_FALSE(record["threshold"].is_null());
-  EXPECT_EQ(result("run2")["candidates"], candidates) << "nothing is measured anew";
+  const nlohmann::json resumed = result("run2");
+  for (const auto& record : resumed["history"]) EXPECT_FALSE(record["threshold"].is_null());
+  EXPECT_EQ(resumed["candidates"], candidates) << "nothing is measured anew";
 }
 
 // Fine-tuning from the original's outputs, and what of it a resumed run may not change.

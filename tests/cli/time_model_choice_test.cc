@@ -109,7 +109,11 @@ TEST_F(TimeModelChoice, TimingLeavesThreadsAndInstructionSetAsTheyWere) {
   EXPECT_EQ(kernels::isa(), isa);
   options_.threads = 0;
   EXPECT_THROW(AsTimed{options_}, core::Error);
+  options_.threads = 1;
+  options_.engine = "onednn";
+  EXPECT_THAT([&] { AsTimed{options_}; }, ThrowsMessage<core::Error>(HasSubstr("picks its instruction set itself")));
   EXPECT_EQ(kernels::isa(), isa);
+  EXPECT_EQ(core::threads(), threads);
 }
 
 }  // namespace

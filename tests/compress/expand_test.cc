@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "nn/summary.h"
 #include "tests/compress/expand_network.h"
 #include "tests/nn/deepsense_like.h"
 
@@ -103,16 +104,16 @@ TEST(ExpandPaper, SettlesConflictsByTheTotal) {
 struct Planted {
   std::vector<double> after;
   int calls = 0;
-  std::vector<double> operator()(const std::vector<const nn::Model*>& models) {
-    EXPECT_EQ(models.size(), 2U);
-    EXPECT_GT(models[1]->parameters.all().size(), models[0]->parameters.all().size());
+  std::vector<double> operator()(const std::vector<nn::NetworkSpec>& networks) {
+    EXPECT_EQ(networks.size(), 2U);
+    EXPECT_GT(nn::summarize(networks[1]).parameters, nn::summarize(networks[0]).parameters);
     return {100, after.at(static_cast<size_t>(calls++))};
   }
 };
 
 std::vector<Trial> tried(const Network& n, const std::vector<int>& widths, std::vector<double> after) {
   Planted planted{std::move(after)};
-  return try_widening(random_model(n.spec), n.groups, n.times, widths, std::ref(planted));
+  return try_widening(n.spec, n.groups, n.times, widths, std::ref(planted));
 }
 
 TEST(TryWidening, CountsOnlyWhatIsFasterWhenMeasured) {

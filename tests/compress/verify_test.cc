@@ -1,7 +1,6 @@
 // What is measured decides: with planted times and no clock.
 #include "compress/verify.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,31 +8,6 @@
 
 namespace fdi::compress {
 namespace {
-
-using testing::ElementsAre;
-
-device::Timing timing(double us) { return device::summarize(std::vector<double>{us}); }
-
-TEST(SteadyTimes, TheMedianOfTheRounds) {
-  int calls = 0;
-  const std::vector<double> first{10, 10.05, 30, 10.02, 9.98};  // one round was disturbed
-  const auto times = steady_times([&] { return std::vector{timing(first[static_cast<size_t>(calls++)]), timing(5)}; });
-  EXPECT_EQ(calls, 5);
-  EXPECT_EQ(times[0].median_us, 10.02);
-  EXPECT_EQ(times[1].median_us, 5);
-}
-
-TEST(SteadyTimes, AWideSpreadIsMeasuredAgain) {
-  int calls = 0;
-  const SteadyOptions options{.rounds = 5, .max_spread = 0.01, .tries = 4};
-  const auto calm_later =
-      steady_times([&] { return std::vector{timing(++calls <= 5 ? 10.0 + calls : 10.0)}; }, options);
-  EXPECT_EQ(calls, 15) << "ten rounds of which half are calm still spread";
-  EXPECT_EQ(calm_later[0].median_us, 10);
-  calls = 0;
-  steady_times([&] { return std::vector{timing(10.0 + calls++)}; }, options);
-  EXPECT_EQ(calls, 20) << "a machine that is never calm ends it, too";
-}
 
 // A network of one group whose time has steps of `step` units; the model is off by a factor.
 struct Planted {
