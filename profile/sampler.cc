@@ -23,7 +23,7 @@ using device::Job;
 using nn::Op;
 
 constexpr int kEnoughForModel = 40;  // of an op: 30 to fit two leaves, 10 to test them
-constexpr float kNarrowest = 0.1F;   // share of a network's widths
+constexpr float kNarrowest = 0.1F;   // the widest layer of a narrowed network: share of its width
 constexpr int kFruitless = 3000;     // draws in a row without anything new: the scope holds no more
 
 int draw_from(Rng& rng, const Range& range) {
@@ -164,9 +164,12 @@ nn::NetworkSpec Sampler::draw_network() {
   if (number < scope_.networks.size()) return network;  // as it is, so that its own widths are within the scope
   Rng rng(seed_, Stream::kSampler, 0, number);
   const int step = draw_step(rng);
-  const float share = rng.uniform(kNarrowest, 1);  // of the widths: networks of all sizes
+  // Networks of all sizes, of the widths of `network`; every second one is about as wide in all its layers, or hardly
+  // any sample would be wide on both sides.
+  const float most = rng.uniform(kNarrowest, 1), least = number % 2 == 0 ? rng.uniform(0, most) : 0;
   return narrow(network, [&](int widest) {
-    return draw_width(rng, {1, std::max(1, static_cast<int>(static_cast<float>(widest) * share))}, step);
+    const auto part = [&](float share) { return std::max(1, static_cast<int>(static_cast<float>(widest) * share)); };
+    return draw_width(rng, {part(least), part(most)}, step);
   });
 }
 
