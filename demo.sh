@@ -72,7 +72,7 @@ else
 fi
 
 # Epochs of training, the search's steps at each threshold and epochs of fine-tuning, minutes of profiling.
-epochs=10 steps=80 tune=5 minutes=1 samples=1300 limit=()
+epochs=9 steps=80 tune=4 minutes=1 samples=1300 limit=()
 if [[ $quick == yes ]]; then
   epochs=1 steps=5 tune=1 minutes=0.2 samples=500 limit=(--limit 1000)
 fi
