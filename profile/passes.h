@@ -22,8 +22,8 @@ struct PassReading {
 constexpr double kDisturbedSlowness = 1.08;
 
 // Tells disturbed readings as they come: the processor was taken away during the runs, or the reference kernel was
-// slow: somebody used the other half of the core, or the clock was off. (On a shared host such spells last for seconds
-// and come again and again; a layer is 25% slower then, the reference kernel 50%: that cannot be divided out.) A slow
+// slow: somebody used the other half of the core, or the clock was off. (On a shared host such spells last from tenths
+// of seconds to minutes; layers are 15 to 25% slower then, some more than others: that cannot be divided out.) A slow
 // drift is no disturbance.
 class Judge {
  public:
