@@ -23,7 +23,7 @@ using device::Job;
 using nn::Op;
 
 constexpr int kEnoughForModel = 40;  // of an op: 30 to fit two leaves, 10 to test them
-constexpr float kNarrowest = 0.1F;   // the widest layer of a narrowed network: share of its width
+constexpr float kNarrowest = 0.1F;   // the widest layer of an evenly narrowed network: share of its width
 constexpr int kFruitless = 3000;     // draws in a row without anything new: the scope holds no more
 
 int draw_from(Rng& rng, const Range& range) {
@@ -164,20 +164,26 @@ nn::NetworkSpec Sampler::draw_network() {
   if (number < scope_.networks.size()) return network;  // as it is, so that its own widths are within the scope
   Rng rng(seed_, Stream::kSampler, 0, number);
   const int step = draw_step(rng);
-  // Networks of all sizes, of the widths of `network`; every second one is about as wide in all its layers, or hardly
-  // any sample would be wide on both sides.
-  const float most = rng.uniform(kNarrowest, 1), least = number % 2 == 0 ? rng.uniform(0, most) : 0;
+  // Every second one of each network is about as wide in all its layers, and of any size; in the others each width is
+  // any of the layer's. Without the former hardly any sample would be wide on both sides; without the latter none would
+  // have its weights in a cache, as a wide layer among narrow ones does.
+  const bool even = number / scope_.networks.size() % 2 == 0;
+  const float most = even ? rng.uniform(kNarrowest, 1) : 1, least = even ? rng.uniform(0, most) : 0;
   return narrow(network, [&](int widest) {
     const auto part = [&](float share) { return std::max(1, static_cast<int>(static_cast<float>(widest) * share)); };
     return draw_width(rng, {part(least), part(most)}, step);
   });
 }
 
-std::vector<Job> Sampler::draw_jobs(int samples) {
+bool Sampler::whole_networks() const {
   bool whole = !scope_.networks.empty();
   for (const nn::NetworkSpec& network : scope_.networks)
     for (const Component& c : device::components(network)) whole = whole && std::ranges::count(ops_, c.layer.op) > 0;
-  if (!whole) return in_turn(draw(samples), seed_);
+  return whole;
+}
+
+std::vector<Job> Sampler::draw_jobs(int samples) {
+  if (!whole_networks()) return in_turn(draw(samples), seed_);
   std::vector<Job> jobs;
   int fruitless = 0;
   for (int count = 0; count < samples && fruitless < kFruitless;) {

@@ -22,7 +22,7 @@ struct SamplingScope {
   Range image{24, 225}, channel{1, 256}, fc_dim{1, 4096}, rnn_dim{1, 512};
   std::vector<std::array<int, 2>> kernels{{2, 2}, {3, 3}, {4, 4}, {5, 5}, {2, 3}};
   std::vector<int> strides{1, 2}, steps{8, 10, 15, 20};
-  // Not empty: these networks with every width drawn from 1 to what it is there.
+  // Not empty: these networks, narrowed at random: widths from 1 to what they are there (see Sampler).
   std::vector<nn::NetworkSpec> networks;
   // Larger components are not drawn: Table 2's largest convolution has 166 GFLOP, seconds for one run.
   double max_mflop = 4000;

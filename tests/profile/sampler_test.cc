@@ -145,6 +145,33 @@ TEST(Sampler, NetworksAreTimedWholeAndSingleLayersInTurn) {
   }
 }
 
+// Narrowed networks of each network given: some about as wide in all layers, some with wide layers among narrow ones.
+TEST(Sampler, EachNetworkIsNarrowedEvenlyAndUnevenly) {
+  SamplingScope scope;
+  scope.networks = {nn::make_zoo("vgg16"), nn::make_zoo("resnet20")};
+  std::vector<std::vector<nn::LayerSpec>> full;
+  for (const nn::NetworkSpec& network : scope.networks) full.push_back(device::job_of(network).networks[0].layers);
+  std::vector<int> even(2), uneven(2);
+  for (const device::Job& job : Sampler(scope, 1).draw_jobs(1300)) {
+    const auto& layers = job.networks[0].layers;
+    const size_t which = layers.size() == full[0].size() ? 0 : 1;
+    ASSERT_EQ(layers.size(), full[which].size());
+    double least = 1, most = 0;
+    for (size_t i = 0; i < layers.size(); ++i) {
+      if (layers[i].op != Op::kConv2d) continue;
+      const double share = static_cast<double>(layers[i].attr.units) / full[which][i].attr.units;
+      least = std::min(least, share);
+      most = std::max(most, share);
+    }
+    if (least > most / 2) ++even[which];
+    if (least < most / 4) ++uneven[which];
+  }
+  for (const size_t which : {0, 1}) {
+    EXPECT_GE(even[which], 4) << which;
+    EXPECT_GE(uneven[which], 6) << which;
+  }
+}
+
 TEST(Sampler, LayersThatTakeTurnsKeepTheirWeightsInACache) {
   std::vector<Component> layers;
   for (const int dim : {100, 100, 300, 400, 100})  // 40, 40, 361, 642, 40 kB of weights
