@@ -62,7 +62,7 @@ NetworkTimings time_networks(Runner& runner, std::span<const nn::NetworkSpec> ne
     out.slowness = 1;
     out.cpu_share = result.cpu_share;
     error = 0;
-    for (const auto& readings : by_network(undisturbed(all, options.reference_us), networks.size())) {
+    for (const auto& readings : by_network(at_usual_speed(all, options.reference_us), networks.size())) {
       out.networks.push_back(join(readings));
       error = std::max(error, out.networks.back().total.median_error());
       if (options.reference_us > 0)

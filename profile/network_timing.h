@@ -33,8 +33,8 @@ struct NetworkTimingOptions {
   std::function<double()> seconds = core::monotonic_seconds;  // tests play the clock
 };
 
-// Passes in which the machine was disturbed do not count, of small differences its clock's are divided out (passes.h):
-// times are those of the undisturbed machine. Throws Error for an op that the runner's engine lacks.
+// Times are divided by how much slower the reference kernel was than usually (passes.h). Throws Error for an op that the
+// runner's engine lacks.
 NetworkTimings time_networks(Runner& runner, std::span<const nn::NetworkSpec> networks,
                              const NetworkTimingOptions& options);
 

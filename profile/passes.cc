@@ -60,8 +60,9 @@ double usual_reference_us(std::span<const PassReading> readings) {
   return usual(std::move(values));
 }
 
-std::vector<PassReading> undisturbed(std::span<const PassReading> readings, double expected_us) {
-  constexpr size_t kAtLeast = 3;
+std::vector<PassReading> at_usual_speed(std::span<const PassReading> readings, double expected_us) {
+  constexpr size_t kAtLeast = 5;
+  constexpr double kTooSlow = 1.3;  // to be divided out well
   const std::vector<double> slow = slowness(readings, expected_us);
   std::map<size_t, std::map<int, size_t>> passes;  // job -> pass -> index into readings
   for (size_t i = 0; i < readings.size(); ++i) passes[readings[i].job][readings[i].pass] = i;
@@ -70,11 +71,10 @@ std::vector<PassReading> undisturbed(std::span<const PassReading> readings, doub
     std::vector<double> sorted;
     for (const auto& [pass, i] : of_pass) sorted.push_back(slow[i]);
     std::ranges::sort(sorted);
-    const double limit = std::max(kDisturbedSlowness, sorted[std::min(kAtLeast, sorted.size()) - 1]);
+    const double limit = std::max(kTooSlow, sorted[std::min(kAtLeast, sorted.size()) - 1]);
     for (const auto& [pass, i] : of_pass) {
       if (slow[i] > limit) continue;
       out.push_back(readings[i]);
-      if (slow[i] > kDisturbedSlowness) continue;  // no matter of the clock
       device::Reading& reading = out.back().reading;
       divide(reading.total, slow[i]);
       for (device::Timing& layer : reading.layers) divide(layer, slow[i]);
@@ -105,7 +105,7 @@ std::vector<size_t> outliers(std::span<const PassReading> readings) {
 }
 
 std::vector<Sample> combine(std::span<const device::Job> jobs, std::span<const PassReading> readings) {
-  const std::vector<PassReading> usable = undisturbed(readings);  // in the order of their jobs
+  const std::vector<PassReading> usable = at_usual_speed(readings);  // in the order of their jobs
   std::vector<Sample> samples;
   for (size_t begin = 0, end = 0; begin < usable.size(); begin = end) {
     const size_t job = usable[begin].job;
@@ -117,8 +117,9 @@ std::vector<Sample> combine(std::span<const device::Job> jobs, std::span<const P
       for (size_t i = begin; i < end; ++i) {
         const std::vector<device::Timing>& layers = usable[i].reading.layers;
         if (layers.size() != components.size())
-          core::fail("job {}: a reading has {} layers, the job {}: they do not belong together", job, layers.size(),
-                     components.size());
+          core::fail(
+              "job {}: a reading has {} layers, the job {}; remove that run (`db remove --run`), measure it anew", job,
+              layers.size(), components.size());
         const device::Timing& time = layers[layer];
         sample.pass_us.push_back(time.median_us);
         minima.push_back(time.min_us);

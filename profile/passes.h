@@ -23,8 +23,8 @@ constexpr double kDisturbedSlowness = 1.08;
 
 // Tells disturbed readings as they come: the processor was taken away during the runs, or the reference kernel was
 // slow: somebody used the other half of the core, or the clock was off. (On a shared host such spells last from tenths
-// of seconds to minutes; layers are 15 to 25% slower then, some more than others: that cannot be divided out.) A slow
-// drift is no disturbance.
+// of seconds to minutes; layers are 15 to 25% slower then, some more than others: to divide that out is second best.) A
+// slow drift is no disturbance.
 class Judge {
  public:
   // Of several threads the calling one also waits, for the others: only the clock is looked at. `expected_us`: what the
@@ -39,10 +39,11 @@ class Judge {
   std::deque<double> references_;  // the latest, of disturbed readings too
 };
 
-// Of each job, the readings that count: of each pass the last one, and of these the undisturbed ones, or the least
-// disturbed where hardly any are. Small differences of the clock, by the reference kernel, are divided out of the
-// times. `expected_us`: see Judge.
-std::vector<PassReading> undisturbed(std::span<const PassReading> readings, double expected_us = 0);
+// Of each job, the readings that count, their times divided by how much slower the reference kernel was than usually:
+// of each pass the last one, left out those more than 1.3 times as slow, but for the five fastest. `expected_us`: see
+// Judge. (On a host where half of the readings were disturbed, layers were slower by 10, 25, 29 and 43% where the
+// reference kernel was by 9, 17, 25 and 35%; the median of five disturbed passes was 8 to 28% off, divided 2 to 5%.)
+std::vector<PassReading> at_usual_speed(std::span<const PassReading> readings, double expected_us = 0);
 // What the reference kernel takes where nothing disturbs; 0 of no readings.
 double usual_reference_us(std::span<const PassReading> readings);
 

@@ -65,8 +65,7 @@ TEST(NetworkTiming, AMachineThatStaysSlowIsToldOf) {
   t.fake.slowness = [](int) { return 1.5; };
   const NetworkTimings timings = t.run(1);
   EXPECT_NEAR(timings.slowness, 1.5, kNoise);
-  EXPECT_NEAR(timings.networks[0].total.median_us, 1.5 * FakeDevice::true_us(1), 1.5 * kNoise * 110)
-      << "as measured: nobody knows what the network takes elsewhere";
+  EXPECT_NEAR(timings.networks[0].total.median_us, FakeDevice::true_us(1), kNoise * 110) << "divided by that";
   EXPECT_GE(t.fake.now, t.options.most_slow_seconds);
   EXPECT_LT(t.fake.now, 2 * t.options.most_slow_seconds);
 }

@@ -40,13 +40,21 @@ TEST(Combine, EveryLayerOfAJobIsASample) {
 
 TEST(Combine, NothingGivesNothing) { EXPECT_TRUE(combine({}, {}).empty()); }
 
-TEST(Undisturbed, ThreePassesCountHoweverDisturbedTheyAre) {
-  const PassReading readings[] = {reading(0, 0, 100, 60), reading(0, 1, 100, 60),  reading(1, 0, 130, 90),
-                                  reading(1, 1, 125, 80), reading(1, 2, 140, 100), reading(1, 3, 150, 120)};
-  const std::vector<PassReading> kept = undisturbed(readings);
-  ASSERT_EQ(kept.size(), 5U);
+TEST(AtUsualSpeed, DividesBySlownessAndKeepsFiveHoweverSlow) {
+  // The first job was undisturbed in three passes of six and slow beyond dividing in one; the second never.
+  const PassReading readings[] = {reading(0, 0, 100, 60), reading(0, 1, 100, 60),  reading(0, 2, 100, 60),
+                                  reading(0, 3, 125, 72), reading(0, 4, 130, 75),  reading(0, 5, 190, 90),
+                                  reading(1, 0, 300, 90), reading(1, 1, 360, 120), reading(1, 2, 280, 84),
+                                  reading(1, 3, 290, 87), reading(1, 4, 320, 96),  reading(1, 5, 330, 99)};
+  const std::vector<PassReading> kept = at_usual_speed(readings);
+  ASSERT_EQ(kept.size(), 10U);
   EXPECT_EQ(kept[0].reading.total.median_us, 100);
-  for (size_t i = 2; i < 5; ++i) EXPECT_LE(kept[i].pass, 2);
+  EXPECT_DOUBLE_EQ(kept[4].reading.total.median_us, 104);
+  EXPECT_DOUBLE_EQ(kept[4].reading.layers[0].median_us, 104);
+  for (size_t i = 5; i < 10; ++i) {
+    EXPECT_NE(kept[i].pass, 1);  // the slowest
+    EXPECT_NEAR(kept[i].reading.total.median_us, 200, 1e-9);
+  }
 }
 
 TEST(Judge, LooksAtTheProcessorAndAtTheClock) {
