@@ -125,13 +125,17 @@ Greeting greeting_from_json(const json& answer, const std::string& where) {
   return g;
 }
 
-Reading answered_reading(const json& answer, int64_t id, const std::string& where) {
+Reading answered_reading(const json& answer, int64_t id, size_t layers, const std::string& where) {
+  constexpr const char* kRemedy = "start it anew, and see that nobody else talks to it";
   if (const int64_t got = id_of(answer); got != id && answer.is_object() && answer.contains("id"))
-    core::fail("{}: answered request {} when asked {}; start it anew, and see that nobody else talks to it", where, got,
-               id);
+    core::fail("{}: answered request {} when asked {}; {}", where, got, id, kRemedy);
   if (const std::string kind = kind_of(answer, where); kind != "reading")
     core::fail("{}: answered \"{}\" to measure", where, kind);
-  return reading_from_json(member(answer, "reading", where), where);
+  member(answer, "id", where);
+  Reading reading = reading_from_json(member(answer, "reading", where), where);
+  if (reading.layers.size() != layers)
+    core::fail("{}: answered times of {} layers when asked for {}; {}", where, reading.layers.size(), layers, kRemedy);
+  return reading;
 }
 
 }  // namespace fdi::device

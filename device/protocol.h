@@ -38,6 +38,7 @@ struct Greeting {
 };
 // Throws Error headed by `where` for anything else; an error that the device tells is thrown as it is.
 Greeting greeting_from_json(const nlohmann::json& answer, const std::string& where);
-Reading answered_reading(const nlohmann::json& answer, int64_t id, const std::string& where);
+// The reading of request `id`, of a job of `layers` layers: nothing else is one.
+Reading answered_reading(const nlohmann::json& answer, int64_t id, size_t layers, const std::string& where);
 
 }  // namespace fdi::device

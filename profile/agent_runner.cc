@@ -71,12 +71,13 @@ void AgentRunner::connect() {
 device::Reading AgentRunner::measure(const device::Job& job, const device::MeasureOptions& options) {
   constexpr int kAttempts = 3;
   const int64_t id = ++id_;
+  const size_t layers = device::components(job).size();
   std::string how;
   for (int attempt = 0; attempt < kAttempts; ++attempt) try {
       if (attempt > 0) std::this_thread::sleep_for(std::chrono::duration<double>(attempt * patience_.retry_seconds));
       if (agent_ == nullptr) connect();
       return device::answered_reading(ask(device::measure_request(id, job, options), patience_.measure_seconds), id,
-                                      where_);
+                                      layers, where_);
     } catch (const Lost& lost) {
       how = lost.how;
     }

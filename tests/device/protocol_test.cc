@@ -60,7 +60,7 @@ TEST_F(Serve, GreetsAndMeasures) {
   EXPECT_EQ(greeting.identity, this_device("native", greeting.identity.engine_version));
   EXPECT_EQ(greeting.engines, engine_names());
   EXPECT_THAT(greeting.ops, ::testing::Contains("conv2d"));
-  const Reading reading = answered_reading(answers[1], 7, "agent");
+  const Reading reading = answered_reading(answers[1], 7, 1, "agent");
   EXPECT_EQ(reading.total.runs, 2);
   EXPECT_GT(reading.total.min_us, 0);
 }

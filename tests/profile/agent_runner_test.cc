@@ -143,6 +143,21 @@ TEST_F(ScriptedAgent, ThatTalksNonsense) {
 TEST_F(ScriptedAgent, ThatAnswersForAnotherRequest) {
   const std::string text = complaint(script("read line; reading 41; read line"));
   EXPECT_THAT(text, HasSubstr("answered request 41 when asked 1"));
+  EXPECT_THAT(complaint(script("read line; reading 1 | sed 's/\"id\":1,//'; read line")),
+              HasSubstr("\"id\" is missing"));
+}
+
+// Stored, it would spoil the whole run.
+TEST_F(ScriptedAgent, ThatAnswersForOtherLayers) {
+  const auto agent = runner(script("read line; reading 1; read line"));
+  device::Job two = one_layer();
+  two.networks.push_back(two.networks[0]);
+  try {
+    agent->measure(two, {});
+    FAIL() << "was taken";
+  } catch (const core::Error& e) {
+    EXPECT_THAT(e.what(), HasSubstr("answered times of 1 layers when asked for 2; start it anew"));
+  }
 }
 
 TEST_F(ScriptedAgent, OfAnotherBuild) {
