@@ -96,6 +96,8 @@ void Store::execute(const char* sql) {
 }
 
 void Store::fail(int code) {
+  // A quota or a limit on the size of files is told as a write that failed.
+  if (db_ != nullptr && sqlite3_extended_errcode(db_) == SQLITE_IOERR_WRITE) code = SQLITE_FULL;
   switch (code & 0xFF) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -108,8 +110,9 @@ void Store::fail(int code) {
           "(`sqlite3 FILE .recover` may save what it holds)",
           path_);
     case SQLITE_FULL:
-      core::fail("{}: the disk is full; what was measured before is kept: make room and give the same command again",
-                 path_);
+      core::fail(
+          "{}: the disk or a quota is full; what was measured is kept: make room and give the same command again",
+          path_);
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
     case SQLITE_PERM:
