@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "profile/op_model.h"
 
@@ -94,11 +95,12 @@ std::vector<device::Component> choose(const std::vector<Place>& known, std::vect
 
 }  // namespace
 
-AdaptiveResult sample_adaptively(Sampler& sampler, const AdaptiveOptions& options, const MeasureComponents& measure) {
+AdaptiveResult sample_adaptively(Sampler& sampler, const AdaptiveOptions& options, const MeasureJobs& measure) {
   AdaptiveResult result;
   std::map<nn::Op, OpState> states;
   // Chooses, measures and takes in; false where the time is up or the scope holds no more.
-  const auto take = [&](const std::vector<int>& counts, int at_most) {
+  const bool whole = sampler.whole_networks();
+  const auto spread = [&](const std::vector<int>& counts, int at_most) {
     std::vector<device::Component> chosen;
     for (size_t i = 0; i < counts.size(); ++i) {
       const nn::Op op = sampler.ops()[i];
@@ -107,15 +109,23 @@ AdaptiveResult sample_adaptively(Sampler& sampler, const AdaptiveOptions& option
       for (device::Component& c : choose(states[op].places, sampler.draw(op, candidates), count))
         chosen.push_back(std::move(c));
     }
-    if (chosen.empty()) return false;
-    std::vector<Sample> samples = measure(chosen);
+    return groups(chosen);
+  };
+  const auto take = [&](const std::vector<int>& counts, int at_most) {
+    const int count = std::min(at_most, std::accumulate(counts.begin(), counts.end(), 0));
+    const std::vector<device::Job> jobs = whole ? sampler.draw_jobs(count) : spread(counts, at_most);
+    size_t asked = 0;
+    for (const device::Job& job : jobs) asked += device::components(job).size();
+    if (asked == 0) return false;
+    std::vector<Sample> samples = measure(jobs);
+    const size_t taken = samples.size();
     for (Sample& sample : samples) {
       OpState& state = states[sample.component.layer.op];
       state.known.push_back({structure_of(sample.component), sample.time.median_us});
       state.places.push_back(place(state.known.back().structure));
       result.samples.push_back(std::move(sample));
     }
-    return samples.size() == chosen.size();
+    return taken == asked;
   };
 
   const auto ops = static_cast<int>(sampler.ops().size());

@@ -1,5 +1,6 @@
 // Adaptive sampling: rounds of samples that are spread evenly over the scope, more of the ops whose error is large,
-// until the model is good enough. Called by `profile --adaptive`; who measures is the caller's part.
+// until the model is good enough. A scope of networks is timed in whole ones, drawn as the sampler does: alone, layers
+// would find their weights in a cache. Called by `profile --adaptive`; who measures is the caller's part.
 #pragma once
 #include <functional>
 #include <map>
@@ -31,8 +32,8 @@ struct AdaptiveResult {
   bool reached = false;  // the target
 };
 
-// `measure` times components and returns their samples; fewer than asked for: the time is up, and this ends.
-using MeasureComponents = std::function<std::vector<Sample>(std::span<const device::Component>)>;
-AdaptiveResult sample_adaptively(Sampler& sampler, const AdaptiveOptions& options, const MeasureComponents& measure);
+// `measure` times jobs and returns their components' samples; fewer than asked for: the time is up, and this ends.
+using MeasureJobs = std::function<std::vector<Sample>(std::span<const device::Job>)>;
+AdaptiveResult sample_adaptively(Sampler& sampler, const AdaptiveOptions& options, const MeasureJobs& measure);
 
 }  // namespace fdi::profile

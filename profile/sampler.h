@@ -21,6 +21,8 @@ class Sampler {
   Sampler(SamplingScope scope, uint64_t seed);
 
   const std::vector<nn::Op>& ops() const { return ops_; }
+  // Whether draw_jobs() gives whole networks: the scope is networks, and all their ops.
+  bool whole_networks() const;
   // How `samples` are split among ops(): what a model needs for each (40, where there are so many), and the rest by how
   // often an op occurs in the networks, or two parts of convolutions to one of each other op.
   std::vector<int> shares(int samples) const;
@@ -28,8 +30,8 @@ class Sampler {
   // the narrowed network, 0 of single ones: the job decides.
   std::vector<device::Component> draw(nn::Op op, int count);
   std::vector<device::Component> draw(int samples);  // of every op its share
-  // Jobs with `samples` components: where the scope is networks and all their ops, whole narrowed networks (the last
-  // one may bring a few more); else single layers in turn.
+  // Jobs with `samples` more components: whole narrowed networks (the last one may bring a few more), or single layers
+  // in turn.
   std::vector<device::Job> draw_jobs(int samples);
 
   // Draws so far, and how many of them passed SamplingScope::max_mflop and were left out.

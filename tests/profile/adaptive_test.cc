@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "core/rng.h"
+#include "nn/zoo.h"
 #include "profile/op_model.h"
 
 namespace fdi::profile {
@@ -27,7 +28,14 @@ double planted_us(const Component& c) {
   return us * (1 + 0.01 * noise.normal());
 }
 
-std::vector<Sample> measured(std::span<const Component> components) {
+std::vector<Component> components_of(std::span<const device::Job> jobs) {
+  std::vector<Component> all;
+  for (const device::Job& job : jobs)
+    for (Component& c : device::components(job)) all.push_back(std::move(c));
+  return all;
+}
+
+std::vector<Sample> measured_layers(std::span<const Component> components) {
   std::vector<Sample> samples;
   for (const Component& c : components) {
     Sample sample{c, {}, {}};
@@ -36,6 +44,8 @@ std::vector<Sample> measured(std::span<const Component> components) {
   }
   return samples;
 }
+
+std::vector<Sample> measured(std::span<const device::Job> jobs) { return measured_layers(components_of(jobs)); }
 
 SamplingScope convolutions() {
   SamplingScope scope;
@@ -88,10 +98,11 @@ TEST(Adaptive, StopsAtTheTargetAndWhenTheTimeIsUp) {
   options.target_mape = 1e-9;
   int budget = 90;
   Sampler second(convolutions(), 1);
-  const AdaptiveResult cut = sample_adaptively(second, options, [&](std::span<const Component> components) {
+  const AdaptiveResult cut = sample_adaptively(second, options, [&](std::span<const device::Job> jobs) {
+    const std::vector<Component> components = components_of(jobs);
     const auto n = std::min<size_t>(components.size(), static_cast<size_t>(budget));
     budget -= static_cast<int>(n);
-    return measured(components.first(n));
+    return measured_layers(std::span(components).first(n));
   });
   EXPECT_FALSE(cut.reached);
   EXPECT_EQ(cut.samples.size(), 90U);
@@ -103,6 +114,32 @@ TEST(Adaptive, StopsAtTheTargetAndWhenTheTimeIsUp) {
   EXPECT_LT(all.rounds.back().mape.at(nn::Op::kConv2d), all.rounds.front().mape.at(nn::Op::kConv2d));
 }
 
+TEST(Adaptive, TimesWholeNetworksWhereTheScopeIsNetworks) {
+  SamplingScope scope;
+  scope.networks = {nn::make_zoo("lenet")};
+  const size_t layers = device::components(scope.networks[0]).size();
+  AdaptiveOptions options = quick(600);
+  options.target_mape = 10;
+  Sampler sampler(scope, 1);
+  int networks = 0;
+  const AdaptiveResult easy = sample_adaptively(sampler, options, [&](std::span<const device::Job> jobs) {
+    for (const device::Job& job : jobs) {
+      EXPECT_TRUE(job.plain_ends);
+      EXPECT_EQ(device::components(job).size(), layers);
+      ++networks;
+    }
+    return measured(jobs);
+  });
+  EXPECT_TRUE(easy.reached);
+  EXPECT_EQ(easy.samples.size(), networks * layers);
+  EXPECT_LT(easy.samples.size(), 300U);
+  Sampler all_of_it(scope, 1);
+  options.target_mape = 1e-9;
+  const size_t all = sample_adaptively(all_of_it, options, measured).samples.size();
+  EXPECT_GE(all, 600U);
+  EXPECT_LT(all, 600U + layers);
+}
+
 // Both ops are drawn alike at first; then the one whose times no law explains gets the more samples.
 TEST(Adaptive, MeasuresMoreOfTheOpThatErrs) {
   SamplingScope scope;
@@ -111,8 +148,8 @@ TEST(Adaptive, MeasuresMoreOfTheOpThatErrs) {
   options.samples = 200;
   options.first = 0.7;
   Sampler sampler(scope, 1);
-  const AdaptiveResult result = sample_adaptively(sampler, options, [](std::span<const Component> components) {
-    std::vector<Sample> samples = measured(components);
+  const AdaptiveResult result = sample_adaptively(sampler, options, [](std::span<const device::Job> jobs) {
+    std::vector<Sample> samples = measured(jobs);
     for (Sample& s : samples) {
       const Structure structure = structure_of(s.component);
       const double us = 1 + structure[Field::kFlops] * 1e-5;
