@@ -57,7 +57,7 @@ OpQuality quality_of(std::span<const double> predicted, std::span<const Observat
   for (const Observation& o : held_out) measured.push_back(o.us);
   const Errors e = errors(predicted, measured);
   OpQuality quality;
-  quality.samples = static_cast<int>(held_out.size());
+  quality.held_out = static_cast<int>(held_out.size());
   quality.mape = e.mape;
   quality.mae_us = e.mae_us;
   quality.r2 = e.r2;
@@ -91,8 +91,8 @@ Split split_samples(Op op, std::span<const Sample* const> samples, const FitOpti
 }
 
 OpModel OpModel::fit(Op op, std::span<const Sample* const> samples, const FitOptions& options) {
-  const auto wanted = static_cast<size_t>(std::ceil(options.min_samples / (1 - options.held_out)));
-  if (samples.size() < wanted)
+  const int wanted = options.least_samples();
+  if (samples.size() < static_cast<size_t>(wanted))
     core::fail("{}: {} samples, want at least {} to fit a time model; profile more of them", nn::op_name(op),
                samples.size(), wanted);
   for (const Sample* sample : samples)
@@ -103,13 +103,15 @@ OpModel OpModel::fit(Op op, std::span<const Sample* const> samples, const FitOpt
   const std::vector<Observation> training = observe(split.training), held_out = observe(split.held_out);
   OpModel model;
   model.tree_ = fit_tree(training, options);
-  for (const Observation& o : training) model.scope_.add(o.structure);
+  for (const auto& part : {training, held_out})
+    for (const Observation& o : part) model.scope_.add(o.structure);
   std::vector<double> predicted;
   predicted.reserve(held_out.size());
   for (const Observation& o : held_out) predicted.push_back(model.tree_.predict(o.structure));
   model.quality_ = quality_of(predicted, held_out);
   std::vector<const Sample*> ordered = split.training;
   ordered.insert(ordered.end(), split.held_out.begin(), split.held_out.end());
+  model.quality_.samples = static_cast<int>(samples.size());
   model.quality_.noise_floor = noise_floor(ordered);
   model.quality_.p_values = table_4(op, training);
   model.set_intervals(training, held_out);
@@ -162,20 +164,26 @@ Prediction OpModel::predict(const device::Component& component) const {
 
 std::string OpModel::rules() const {
   return fmt::format(
-      "{}  (held out: {} samples, {:.1f}% off on average, {:.0f}% of them within 10%; noise {:.1f}%)\n"
+      "{}  ({} samples; {} held out: {:.1f}% off on average, {:.0f}% of them within 10%; noise {:.1f}%)\n"
       "sampled: {}\n{}\n{}",
-      nn::op_name(tree_.op), quality_.samples, 100 * quality_.mape, 100 * quality_.within_10,
+      nn::op_name(tree_.op), quality_.samples, quality_.held_out, 100 * quality_.mape, 100 * quality_.within_10,
       100 * quality_.noise_floor, scope_.text(tree_.op), tree_.found(), tree_.text());
 }
 
 nlohmann::json OpModel::to_json() const {
   nlohmann::json p_values = nlohmann::json::object();
   for (const auto& [name, p] : quality_.p_values) p_values[name] = p;
-  return {{"samples", quality_.samples},         {"mape", quality_.mape},
-          {"mae_us", quality_.mae_us},           {"r2", quality_.r2},
-          {"within_5", quality_.within_5},       {"within_10", quality_.within_10},
-          {"noise_floor", quality_.noise_floor}, {"p_values", std::move(p_values)},
-          {"half_width", half_width_},           {"scope", scope_.to_json(tree_.op)},
+  return {{"samples", quality_.samples},
+          {"held_out", quality_.held_out},
+          {"mape", quality_.mape},
+          {"mae_us", quality_.mae_us},
+          {"r2", quality_.r2},
+          {"within_5", quality_.within_5},
+          {"within_10", quality_.within_10},
+          {"noise_floor", quality_.noise_floor},
+          {"p_values", std::move(p_values)},
+          {"half_width", half_width_},
+          {"scope", scope_.to_json(tree_.op)},
           {"tree", tree_to_json(tree_)}};
 }
 
@@ -183,6 +191,7 @@ OpModel OpModel::from_json(Op op, const nlohmann::json& json, const std::string&
   OpModel model;
   OpQuality& q = model.quality_;
   q.samples = static_cast<int>(number_field(json, "samples", where, 0, 1e9));
+  q.held_out = static_cast<int>(number_field(json, "held_out", where, 0, 1e9));
   q.mape = number_field(json, "mape", where, 0);
   q.mae_us = number_field(json, "mae_us", where, 0);
   q.r2 = number_field(json, "r2", where, std::numeric_limits<double>::lowest());

@@ -35,6 +35,9 @@ std::set<Pair> pairs_from_json(const nlohmann::json& json, const char* key, cons
   return pairs;
 }
 
+// A layer of more work, or in a network of which more has passed through the caches, is a guess; one of less is not.
+constexpr std::array kLimited = {Field::kFlops, Field::kNetworkBytes};
+
 bool in_ranges(Field field) {  // kernels and strides are remembered one by one
   return field != Field::kKernelHeight && field != Field::kKernelWidth && field != Field::kStrideHeight &&
          field != Field::kStrideWidth;
@@ -66,6 +69,9 @@ std::string Scope::outside(const Structure& structure) const {
     say(fmt::format("{} {} {} {}", field_name(structure.op, field), format_number(value), value < low_[i] ? "<" : ">",
                     format_number(value < low_[i] ? low_[i] : high_[i])));
   }
+  for (const Field field : kLimited)
+    if (const double value = structure[field], most = high_[static_cast<size_t>(field)]; value > most)
+      say(fmt::format("{} {} > {}", field_name(structure.op, field), format_number(value), format_number(most)));
   if (const Pair k = kernel_of(structure); !kernels_.contains(k))
     say(fmt::format("kernel {}x{} never sampled", k[0], k[1]));
   if (const Pair s = stride_of(structure); !strides_.contains(s))
@@ -92,6 +98,8 @@ nlohmann::json Scope::to_json(nn::Op op) const {
     const auto i = static_cast<size_t>(field);
     if (in_ranges(field)) ranges[std::string(field_name(op, field))] = {{"min", low_[i]}, {"max", high_[i]}};
   }
+  for (const Field field : kLimited)
+    ranges[std::string(field_name(op, field))] = {{"max", high_[static_cast<size_t>(field)]}};
   return {{"ranges", std::move(ranges)}, {"kernels", kernels_}, {"strides", strides_}};
 }
 
@@ -104,6 +112,9 @@ Scope Scope::from_json(nn::Op op, const nlohmann::json& json, const std::string&
     scope.low_[static_cast<size_t>(f)] = number_field(range, "min", where, 0);
     scope.high_[static_cast<size_t>(f)] = number_field(range, "max", where, 0);
   }
+  for (const Field f : kLimited)
+    scope.high_[static_cast<size_t>(f)] =
+        number_field(field(ranges, std::string(field_name(op, f)).c_str(), where), "max", where, 0);
   scope.kernels_ = pairs_from_json(json, "kernels", where);
   scope.strides_ = pairs_from_json(json, "strides", where);
   scope.empty_ = false;

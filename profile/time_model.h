@@ -1,6 +1,7 @@
 // TimeModel: how long a component takes on one device, as a tree of linear rules per op that a person can read
 // (paper section 3.1.2, Algorithm 1). Fitted from samples; asked by predict, by compression and by the report.
 #pragma once
+#include <cmath>
 #include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -18,11 +19,16 @@ enum class Weighting { kRelative, kPaper };  // squared error of (y^ - y) / y, o
 struct FitOptions {
   Features features = Features::kGranular;
   Weighting weighting = Weighting::kRelative;
-  double stop_mape = 0.05;  // a node whose fit is this good is a leaf ...
-  int min_samples = 15;     // ... and so is one with fewer samples
+  // The paper's stopping rules: a node whose fit is this good is a leaf, and so is one with fewer samples. Granular
+  // trees are grown on and pruned by cross-validation instead (tree_prune.h); min_samples is what an op needs for a
+  // model.
+  double stop_mape = 0.05;
+  int min_samples = 15;
   int min_child = 8;
   double held_out = 0.25;
   uint64_t seed = 1;  // of the split
+
+  int least_samples() const { return static_cast<int>(std::ceil(min_samples / (1 - held_out))); }  // of an op
 };
 
 struct Prediction {
@@ -31,8 +37,8 @@ struct Prediction {
   std::string outside;                     // empty, or what lies outside the sampled scope: "out_channel 700 > 512"
 };
 
-struct OpQuality {  // on the held-out samples
-  int samples = 0;
+struct OpQuality {                // on the held-out samples
+  int samples = 0, held_out = 0;  // measured in all, and of them unseen by the fit
   double mape = 0, mae_us = 0, r2 = 0, within_5 = 0, within_10 = 0;
   double noise_floor = 0;                                // MAPE between independent passes over the same components
   std::vector<std::pair<std::string, double>> p_values;  // t-test of each explanatory variable, unconstrained OLS
@@ -63,7 +69,8 @@ class TimeModel {
   std::map<nn::Op, std::shared_ptr<const OpModel>> ops_;  // shared: copies of a model are cheap
 };
 
-// Sum over components(spec), and what of it lies outside the scope.
+// Sum over components(spec), and what of it lies outside the scope. The sum is the whole: layers are timed where they
+// run in a network, with nothing between them.
 struct LayerPrediction {
   std::string name;
   Prediction prediction;

@@ -51,7 +51,9 @@ inline profile::TimeModel planted_model(const std::map<nn::Op, std::vector<profi
       p_values[std::string(profile::field_name(info->op, f))] = 0.5;
     for (const profile::Field f : profile::structure_fields(info->op))
       ranges[std::string(profile::field_name(info->op, f))] = {{"min", 0}, {"max", 512}};
-    json op = {{"samples", 20}, {"tree", profile::tree_to_json(tree)}, {"p_values", p_values}};
+    for (const profile::Field f : {profile::Field::kFlops, profile::Field::kNetworkBytes})
+      ranges[std::string(profile::field_name(info->op, f))] = {{"max", 1e12}};
+    json op = {{"samples", 20}, {"held_out", 5}, {"tree", profile::tree_to_json(tree)}, {"p_values", p_values}};
     for (const char* name : {"mape", "mae_us", "r2", "within_5", "within_10", "noise_floor"}) op[name] = 0;
     op["half_width"] = std::vector<double>(tree.nodes.size(), 0.1);
     op["scope"] = {{"ranges", ranges},
@@ -60,7 +62,7 @@ inline profile::TimeModel planted_model(const std::map<nn::Op, std::vector<profi
     ops[info->name] = std::move(op);
   }
   return profile::TimeModel::from_json({{"format", "fastdeepiot time model"},
-                                        {"version", 1},
+                                        {"version", 2},
                                         {"device", device::identity_to_json(device)},
                                         {"ops", std::move(ops)}},
                                        "planted");

@@ -28,7 +28,7 @@ TEST(Compare, TrainsEveryRegressorOnTheSameSamples) {
   ASSERT_EQ(row.size(), 7U);
   for (size_t i = 0; i < row.size(); ++i) {
     SCOPED_TRACE(comparison.regressors[i]);
-    EXPECT_EQ(row[i].samples, 30);
+    EXPECT_EQ(row[i].held_out, 30);
     EXPECT_GT(row[i].mape, 0);
     EXPECT_LT(row[i].mape, 0.2);  // each has learned something
     EXPECT_GE(row[i].mape, row[0].mape * 0.999);
