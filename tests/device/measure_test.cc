@@ -121,6 +121,39 @@ TEST(MeasureInterleaved, ContendersTakeTurns) {
   EXPECT_DOUBLE_EQ(timings[1].median_us, 800);
 }
 
+// Each part by itself, without what is marked untimed; rounds until the whole is steady, the cap, or the time is up.
+TEST(MeasureLaps, PartsAddUpAndTheSpreadDecides) {
+  FakeClock fake;
+  int rounds = 0;
+  double wobble = 0;  // no round is like the one before
+  const auto round = [&](const Lap& lap) {
+    fake.us += 1000;  // preparing
+    lap(kUntimed);
+    fake.us += 10 + wobble * (rounds % 3);
+    lap(0);
+    fake.us += 30;
+    lap(1);
+    fake.us += 500;
+    lap(kUntimed);
+    fake.us += 5;
+    lap(0);  // a part in two pieces
+    ++rounds;
+  };
+  const auto laps = [&](const MeasureOptions& options) {
+    rounds = 0;
+    return measure_laps(round, 2, options, fake.clock());
+  };
+  const Laps steady = laps({.warm_up = 2, .min_runs = 3, .max_runs = 50});
+  EXPECT_EQ(rounds, 2 + 3);
+  EXPECT_DOUBLE_EQ(steady.parts[0].median_us, 15);
+  EXPECT_DOUBLE_EQ(steady.parts[1].median_us, 30);
+  EXPECT_DOUBLE_EQ(steady.total.median_us, 45);
+  wobble = 20;
+  EXPECT_EQ(laps({.warm_up = 0, .min_runs = 3, .max_runs = 50}).total.runs, 50);
+  EXPECT_EQ(laps({.warm_up = 0, .min_runs = 3, .max_runs = 50, .target_rel_mad = 0.5}).total.runs, 3);
+  EXPECT_EQ(laps({.warm_up = 0, .min_runs = 3, .max_runs = 50, .max_seconds = 0.01}).total.runs, 7);  // of 1.5 ms
+}
+
 TEST(Measure, RealClockOnlyMovesForward) {
   const double before = steady_clock_us();
   EXPECT_GE(steady_clock_us(), before);
