@@ -1,6 +1,9 @@
-// `fastdeepiot bench gemm|conv|model|rnn|train|loader`: what our kernels and networks take, beside the peers.
+// `fastdeepiot bench gemm|conv|model|rnn|train|loader|predict`: what our kernels and networks take, beside the peers.
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "bench/conv.h"
@@ -11,6 +14,8 @@
 #include "bench/train.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/time_model_choice.h"
+#include "core/check.h"
 #include "core/error.h"
 #include "core/threads.h"
 #include "nn/zoo.h"
@@ -171,6 +176,42 @@ void add_loader(CLI::App& bench) {
   command.footer("Example: fastdeepiot bench loader --data cifar10 --json loader.json");
 }
 
+// Of the layers of one network, microseconds a layer: with its interval and rule, and the time alone, as a search asks.
+bench::Report time_predictions(const profile::TimeModel& model, const nn::NetworkSpec& spec,
+                               const device::MeasureOptions& timing) {
+  const std::vector<device::Component> layers = device::components(spec);
+  double sum = 0;  // that nothing is optimised away
+  const auto per_layer = [&](auto predict) {
+    const device::Timing time = device::measure(
+        [&] {
+          for (const device::Component& layer : layers) sum += predict(layer);
+        },
+        timing);
+    return time.median_us / static_cast<double>(layers.size());
+  };
+  const double whole = per_layer([&](const device::Component& c) { return model.predict(c).us; });
+  const double alone = per_layer([&](const device::Component& c) { return model.predict_us(c); });
+  CHECK(std::isfinite(sum));
+  return {{{"layers", layers.size()}, {"prediction_us", whole}, {"time_alone_us", alone}},
+          fmt::format("{} layers of {}: a prediction takes {:.2f} us, {:.2f} us without interval and rule\n",
+                      layers.size(), spec.name, whole, alone)};
+}
+
+void add_predict_bench(CLI::App& bench) {
+  struct PredictBench : Options {
+    std::string time_model, zoo = "vgg16";
+  };
+  auto options = std::make_shared<PredictBench>();
+  CLI::App& command = add(bench, options, "predict", "Predictions of a time model", [options] {
+    return time_predictions(read_time_model(options->time_model), nn::make_zoo(options->zoo), options->timing);
+  });
+  command.add_option("--time-model", options->time_model, "A time model's file (fit --out)")
+      ->type_name("FILE")
+      ->required();
+  command.add_option("--zoo", options->zoo, "Name of the network")->capture_default_str();
+  command.footer("Example: fastdeepiot bench predict --time-model model.json");
+}
+
 }  // namespace
 
 void add_bench(CLI::App& app) {
@@ -183,6 +224,7 @@ void add_bench(CLI::App& app) {
   add_rnn(bench);
   add_training(bench);
   add_loader(bench);
+  add_predict_bench(bench);
 }
 
 }  // namespace fdi::cli

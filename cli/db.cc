@@ -24,7 +24,8 @@ struct DbFlags {
 };
 
 std::string run_line(const Store::Run& run) {
-  return fmt::format("run {}: {} jobs, {} readings, cache {}, seed {}, begun {}, {}", run.id, run.jobs, run.readings,
+  return fmt::format("run {}: {}{} jobs, {} readings, cache {}, seed {}, begun {}, {}", run.id,
+                     run.request.contains("sweep") ? "a sweep, " : "", run.jobs, run.readings,
                      run.request.value("cache", "?"), run.request.value("seed", 0), run.started,
                      run.finished.empty() ? "not finished" : "finished " + run.finished);
 }

@@ -24,14 +24,18 @@ struct FitFlags {
   bool force = false, compare = false;
 };
 
-// From the CSV file, the run, or all runs of the device.
-profile::SampleSet read_samples(const FitFlags& flags, std::optional<profile::Store>& store) {
-  if (!flags.samples.empty()) return profile::read_samples_csv(flags.samples);
+// From the CSV file, the run, or all runs of the device; whether they are what predictions are to be made of.
+struct Chosen {
+  profile::SampleSet set;
+  bool usual = true;
+};
+Chosen read_samples(const FitFlags& flags, std::optional<profile::Store>& store) {
+  if (!flags.samples.empty()) return {profile::read_samples_csv(flags.samples)};
   if (flags.run != 0) {
     for (const profile::Store::Run& run : store->runs(0))
       if (run.id == flags.run)
         for (const profile::Store::Device& device : store->devices())
-          if (device.id == run.device) return stored_samples(*store, device, run.id);
+          if (device.id == run.device) return {stored_samples(*store, device, run.id), in_networks(run)};
     core::fail("--run {}: there is none in {}; `fastdeepiot db list` shows them", flags.run,
                store_path(flags.profiling.database));
   }
@@ -41,25 +45,35 @@ profile::SampleSet read_samples(const FitFlags& flags, std::optional<profile::St
   if (device) set = stored_samples(*store, *device);
   if (set.samples.empty()) {
     const std::string database = store_path(flags.profiling.database);
+    if (device && device->readings > 0)
+      core::fail(
+          "{}: {} holds sweeps or warm and cold caches only; `fit --run N` takes those, `fastdeepiot profile` more",
+          device::key(identity), database);
     core::fail("{}: nothing was measured on this device in {}{}; `fastdeepiot profile` does that",
                device::key(identity), database, other_versions(database, identity));
   }
-  return set;
+  return {set};
 }
 
 nlohmann::json quality_json(const profile::OpQuality& q) {
-  return {
-      {"samples", q.samples},   {"mape", q.mape},           {"mae_us", q.mae_us},           {"r2", q.r2},
-      {"within_5", q.within_5}, {"within_10", q.within_10}, {"noise_floor", q.noise_floor}, {"p_values", q.p_values}};
+  return {{"samples", q.samples},
+          {"held_out", q.held_out},
+          {"mape", q.mape},
+          {"mae_us", q.mae_us},
+          {"r2", q.r2},
+          {"within_5", q.within_5},
+          {"within_10", q.within_10},
+          {"noise_floor", q.noise_floor},
+          {"p_values", q.p_values}};
 }
 
 std::string quality_table(const profile::TimeModel& model) {
-  std::string text = fmt::format("{:<15} {:>7} {:>7} {:>11} {:>7} {:>10} {:>10} {:>11}\n", "op", "samples", "MAPE",
-                                 "MAE (us)", "R2", "within 5%", "within 10%", "noise floor");
+  std::string text = fmt::format("{:<15} {:>7} {:>8} {:>7} {:>11} {:>7} {:>10} {:>10} {:>11}\n", "op", "samples",
+                                 "held out", "MAPE", "MAE (us)", "R2", "within 5%", "within 10%", "noise floor");
   for (const auto& [op, q] : model.quality())
-    text +=
-        fmt::format("{:<15} {:>7} {:>6.2f}% {:>11.2f} {:>7.4f} {:>9.1f}% {:>9.1f}% {:>10.2f}%\n", nn::op_name(op),
-                    q.samples, 100 * q.mape, q.mae_us, q.r2, 100 * q.within_5, 100 * q.within_10, 100 * q.noise_floor);
+    text += fmt::format("{:<15} {:>7} {:>8} {:>6.2f}% {:>11.2f} {:>7.4f} {:>9.1f}% {:>9.1f}% {:>10.2f}%\n",
+                        nn::op_name(op), q.samples, q.held_out, 100 * q.mape, q.mae_us, q.r2, 100 * q.within_5,
+                        100 * q.within_10, 100 * q.noise_floor);
   text += "\np-values (t-test of each variable, least squares without constraint)\n";
   for (const auto& [op, q] : model.quality()) {
     text += fmt::format("{:<15}", nn::op_name(op));
@@ -77,15 +91,21 @@ void fit(const FitFlags& flags) {
   if (!flags.out.empty()) check_writable(flags.out);
   std::optional<profile::Store> store;
   if (flags.samples.empty()) store.emplace(store_path(flags.profiling.database), profile::Store::Missing::kRefuse);
-  const profile::SampleSet set = read_samples(flags, store);
-  const auto [model, id] = fit_model(set, options, flags.force, store ? &*store : nullptr);
+  const auto [set, usual] = read_samples(flags, store);
+  // Others are to be looked at: `predict` and `compress` take the newest that the database has.
+  const bool keep = store && usual && flags.features == "granular" && flags.weighting == "relative";
+  const auto [model, id] = fit_model(set, options, flags.force, keep ? &*store : nullptr);
   if (!flags.out.empty()) core::write_file_atomically(flags.out, model.to_json().dump(2) + "\n");
   if (!flags.figures.empty()) draw_figures(flags.figures, set, model, options);
   const CommonOptions& common = flags.profiling.common;
   print(common, fmt::format("{}{}\n\n{}\n{}", device::key(set.device),
                             set.device.emulated ? "  (EMULATED: these times mean nothing)" : "", model.rules(),
                             quality_table(model)));
-  if (id != 0) print(common, fmt::format("\nmodel {} in {}\n", id, store_path(flags.profiling.database)));
+  if (id != 0)
+    print(common, fmt::format("\nmodel {} in {}\n", id, store_path(flags.profiling.database)));
+  else if (store)
+    print(common,
+          "\nnot kept in the database, whose models are granular, relative and of whole networks; --out keeps it\n");
   nlohmann::json compared;
   if (flags.compare) {
     const profile::Comparison comparison = profile::compare(set, options);

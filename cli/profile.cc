@@ -45,7 +45,7 @@ profile::SamplingScope read_scope(const ProfileFlags& flags, profile::Runner& ru
   return scope;
 }
 
-std::vector<device::Job> with_caches(const std::vector<device::Job>& jobs, const std::string& mode) {
+std::vector<device::Job> with_caches(std::span<const device::Job> jobs, const std::string& mode) {
   std::vector<device::Job> out;
   for (const device::Job& job : jobs)
     for (device::Job& made : device::with_caches(job, device::cache_mode(mode))) out.push_back(std::move(made));
@@ -69,7 +69,7 @@ std::vector<device::Job> jobs_of(Store& store, const Store::Run& run, const prof
   return jobs;
 }
 
-// "1300 components (845 conv2d, 130 fc, 325 max_pool)"
+// "1300 components (845 conv2d, 130 fc, 325 max_pool)"; says where an op will have too few for a model.
 std::string counts_of(const std::vector<device::Job>& jobs) {
   std::map<nn::Op, int> counts;
   int total = 0;
@@ -79,7 +79,12 @@ std::string counts_of(const std::vector<device::Job>& jobs) {
       ++total;
     }
   std::string text;
-  for (const auto& [op, n] : counts) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", n, nn::op_name(op));
+  const int least = profile::FitOptions().least_samples();
+  for (const auto& [op, n] : counts) {
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", n, nn::op_name(op));
+    if (n < least)
+      fmt::print(stderr, "{}: {} components, and a model needs {}: give more --samples\n", nn::op_name(op), n, least);
+  }
   return fmt::format("{} components ({})", total, text);
 }
 
@@ -95,9 +100,9 @@ profile::CampaignResult adaptive_campaign(profile::Runner& runner, Store& store,
   std::vector<device::Job> chosen = store.jobs(run.id);
   const std::vector<profile::PassReading> stored = store.readings(run.id);
   size_t used = 0;  // jobs
-  const auto measure = [&](std::span<const device::Component> asked) {
+  const auto measure = [&](std::span<const device::Job> asked) {
     if (flags.minutes > 0 && all.minutes >= flags.minutes) return std::vector<profile::Sample>();  // the end
-    const std::vector<device::Job> jobs = with_caches(profile::groups(asked), flags.cache);
+    const std::vector<device::Job> jobs = with_caches(asked, flags.cache);
     if (chosen.size() == used) {
       chosen.insert(chosen.end(), jobs.begin(), jobs.end());
       store.add_jobs(run.id, jobs);
@@ -163,19 +168,21 @@ nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner
                             {"seed", common.seed},
                             {"cache", flags.cache}};
   if (flags.adaptive) request["adaptive"] = true;
+  const double reference_us = profiled_reference_us(store, identity);
   const Store::Run run = store.open_run(identity, request);
   std::vector<device::Job> jobs;
   if (!flags.adaptive) jobs = jobs_of(store, run, scope, flags);
   const std::vector<profile::PassReading> there = store.readings(run.id);
 
-  print(common, fmt::format("{}\n{}, {} passes; run {} in {}\n", device::key(identity),
-                            flags.adaptive ? fmt::format("up to {} components, spread over the scope", flags.samples)
-                                           : counts_of(jobs),
-                            flags.passes, run.id, store_path(flags.profiling.database)));
+  print(common,
+        fmt::format("{}\n{}, {} passes; run {} in {}\n", device::key(identity),
+                    flags.adaptive ? fmt::format("up to {} components, in rounds", flags.samples) : counts_of(jobs),
+                    flags.passes, run.id, store_path(flags.profiling.database)));
   if (identity.emulated) fmt::print(stderr, "this device is emulated: its times mean nothing\n");
   if (const std::string warning = device::clock_warning(identity); !warning.empty())
     fmt::print(stderr, "{}\n", warning);
-  const bool complete = !run.finished.empty() && run.readings >= int64_t{run.jobs} * flags.passes;
+  // An adaptive run that has reached its target goes on to another one.
+  const bool complete = !flags.adaptive && !run.finished.empty() && run.readings >= int64_t{run.jobs} * flags.passes;
   if (complete)
     fmt::print(stderr,
                "this run is complete; to measure anew give another --seed, or `fastdeepiot db remove --run {}`\n",
@@ -208,6 +215,7 @@ nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner
                               result.minutes, result.passes, result.remeasured,
                               result.passes < flags.passes ? "; the time was up before all passes were made" : ""));
   warn_if_busy(result.cpu_share);
+  if (reference_us > 0) warn_if_slow(profile::usual_reference_us(result.readings) / reference_us, "so are these times");
   if (!flags.csv.empty()) profile::write_samples_csv(flags.csv, {identity, samples});
   return {{"samples", samples.size()},
           {"minutes", result.minutes},
@@ -254,11 +262,13 @@ void add_profile(CLI::App& app) {
       ->type_name("MODE")
       ->capture_default_str();
   command
-      ->add_option("--max-mflop", flags->max_mflop,
-                   "Leave out larger components (4000 unless given: the last tenth of Table 2's convolutions)")
+      ->add_option(
+          "--max-mflop", flags->max_mflop,
+          "Leave out larger components (4000 unless given, which leaves out a quarter of Table 2's convolutions)")
       ->type_name("X");
-  auto* adaptive = command->add_flag("--adaptive", flags->adaptive,
-                                     "Choose the samples so that they spread evenly over the scope, in rounds");
+  auto* adaptive = command->add_flag(
+      "--adaptive", flags->adaptive,
+      "In rounds, until the model is good enough: networks (--for), or layers chosen to spread evenly");
   command
       ->add_option("--target-mape", flags->target_mape,
                    "With --adaptive: stop where every op's error on unseen samples is below this many percent")

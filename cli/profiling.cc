@@ -84,11 +84,15 @@ nn::NetworkSpec read_network(const std::string& what, double width) {
   return nn::load_model(what).spec;
 }
 
+bool in_networks(const profile::Store::Run& run) {
+  return run.request.value("cache", "network") == "network" && !run.request.contains("sweep");
+}
+
 profile::SampleSet stored_samples(profile::Store& store, const profile::Store::Device& device, int64_t run) {
   profile::SampleSet set{device.identity, {}};
   std::map<std::string, size_t> index;  // by component
   for (const profile::Store::Run& r : store.runs(device.id)) {
-    if (run != 0 ? r.id != run : r.request.value("cache", "network") != "network") continue;
+    if (run != 0 ? r.id != run : !in_networks(r)) continue;
     for (profile::Sample& sample : profile::combine(store.jobs(r.id), store.readings(r.id))) {
       const auto [at, is_new] = index.emplace(device::component_to_json(sample.component).dump(), set.samples.size());
       if (is_new)
@@ -122,12 +126,7 @@ Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& optio
   return fitted;
 }
 
-namespace {
-
-// What the reference kernel took while the device was profiled; 0 where it was not. Makes no database.
-double usual_reference_us(const std::string& database, const device::Identity& identity) {
-  if (!std::filesystem::exists(database)) return 0;
-  profile::Store store(database);
+double profiled_reference_us(profile::Store& store, const device::Identity& identity) {
   const std::optional<profile::Store::Device> device = store.find_device(identity);
   std::vector<profile::PassReading> all;
   if (device)
@@ -136,24 +135,28 @@ double usual_reference_us(const std::string& database, const device::Identity& i
   return profile::usual_reference_us(all);
 }
 
-}  // namespace
-
 profile::NetworkTimings time_networks(profile::Runner& runner, std::span<const nn::NetworkSpec> networks,
                                       const std::string& database) {
   core::Progress progress;
   profile::NetworkTimingOptions options;
-  options.reference_us = usual_reference_us(store_path(database), runner.identity());
+  if (const std::string path = store_path(database); std::filesystem::exists(path)) {  // a store would make it
+    profile::Store store(path);
+    options.reference_us = profiled_reference_us(store, runner.identity());
+  }
   options.progress = [&](int passes) {
     progress.update(
         fmt::format("measuring {} network{}: {} passes", networks.size(), networks.size() == 1 ? "" : "s", passes));
   };
   profile::NetworkTimings timings = profile::time_networks(runner, networks, options);
   warn_if_busy(timings.cpu_share);
-  if (timings.slowness > profile::kDisturbedSlowness)
-    fmt::print(stderr,
-               "the machine is slower than it was when it was profiled (reference kernel {:+.0f}%): so are the times\n",
-               100 * (timings.slowness - 1));
+  warn_if_slow(timings.slowness, "the times are divided by that, and less sure");
   return timings;
+}
+
+void warn_if_slow(double slowness, std::string_view so) {
+  if (slowness > profile::kDisturbedSlowness)
+    fmt::print(stderr, "the machine is slower than it was when it was profiled (reference kernel {:+.0f}%): {}\n",
+               100 * (slowness - 1), so);
 }
 
 void warn_if_busy(double cpu_share) {

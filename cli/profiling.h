@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/options.h"
@@ -31,8 +32,11 @@ std::string store_path(const std::string& database);  // the usual one of an emp
 // A model file, a file that describes a network, or a name of the zoo; `width` scales the zoo's channels.
 nn::NetworkSpec read_network(const std::string& what, double width = 1);
 
-// Everything that was measured on a device in the mode "network" (or in one run), the later of two readings of the
-// same component. Empty where nothing was.
+// Whether a run tells what layers take within networks: it is no sweep, and of the cache mode "network".
+bool in_networks(const profile::Store::Run& run);
+
+// Everything that was measured on a device in such runs (or in one run), the later of two readings of the same
+// component. Empty where nothing was.
 profile::SampleSet stored_samples(profile::Store& store, const profile::Store::Device& device, int64_t run = 0);
 
 // " (what it holds is of native 0.1.0, other kernels)" where the database knows this device with other versions of its
@@ -50,6 +54,12 @@ Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& optio
 // it was when `database` was filled.
 profile::NetworkTimings time_networks(profile::Runner& runner, std::span<const nn::NetworkSpec> networks,
                                       const std::string& database);
+
+// What the reference kernel took while the device was profiled; 0 where it was not.
+double profiled_reference_us(profile::Store& store, const device::Identity& identity);
+
+// Says on standard error where the machine is this many times as slow as it was then, and what follows.
+void warn_if_slow(double slowness, std::string_view so);
 
 // Says on standard error where the process had to share its processor: the times are too long then.
 void warn_if_busy(double cpu_share);

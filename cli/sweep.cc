@@ -202,14 +202,32 @@ void sweep(SweepFlags& flags) {
   std::vector<device::Job> jobs;
   for (const device::Job& group : profile::groups(shuffled))
     for (device::Job& job : device::with_caches(group, device::cache_mode(flags.cache))) jobs.push_back(std::move(job));
-  const profile::CampaignResult result = profile::run_campaign(*runner, jobs, {}, options);
+  // Stored like a profile's readings, so that a stopped sweep goes on; a finished one is made anew.
+  const device::Identity identity = runner->identity();
+  profile::Store store(store_path(flags.profiling.database));
+  nlohmann::json asked = flags.vary;
+  if (flags.table1) asked = "table1";
+  const nlohmann::json request = {
+      {"sweep", {{"vary", asked}, {"layer", config_json(op, flags.layer)}, {"padding", flags.padding}}},
+      {"seed", options.seed},
+      {"cache", flags.cache}};
+  profile::Store::Run run = store.open_run(identity, request);
+  if (!run.finished.empty()) {
+    store.remove(profile::Store::Kind::kRun, run.id);
+    run = store.open_run(identity, request);
+  }
+  if (run.jobs == 0) store.add_jobs(run.id, jobs);
+  const std::vector<profile::PassReading> there = store.readings(run.id);
+  if (!there.empty()) fmt::print(stderr, "going on with {} readings that are there\n", there.size());
+  options.keep = [&](const profile::PassReading& reading) { store.keep(run.id, reading); };
+  const profile::CampaignResult result = profile::run_campaign(*runner, jobs, there, options);
+  store.finish_run(run.id);
   const std::vector<profile::Sample> measured = profile::combine(jobs, result.readings);
   CHECK(measured.size() == layers.size());
   std::vector<profile::Sample> samples(measured.size());
   for (size_t i = 0; i < order.size(); ++i) samples[order[i]] = measured[i];
 
   const CommonOptions& common = flags.profiling.common;
-  const device::Identity identity = runner->identity();
   std::string text = device::key(identity) + "\n" + (identity.emulated ? "EMULATED: these times mean nothing\n" : "");
   nlohmann::json rows = nlohmann::json::array();
   profile::Figure figure{.title = fmt::format("{}, {}", nn::op_name(op), device::key(identity)),

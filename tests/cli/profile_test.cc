@@ -69,6 +69,10 @@ TEST_F(Profiling, FromMeasuringToPredicting) {
   const json from_csv = run_json({"fit", "--samples", "s.csv"});
   EXPECT_EQ(from_csv["ops"]["fc"]["samples"], fit["ops"]["fc"]["samples"]);
 
+  // The paper's own kind of model is shown, and not what predictions are made of.
+  EXPECT_THAT(run({"fit", "--features", "paper"}).out, HasSubstr("not kept in the database"));
+  EXPECT_EQ(run_json({"db", "list"})[0]["models"].size(), 1U);
+
   core::write_file_atomically(path("net.json"), R"({"name": "n", "input": [30], "layers": [
     {"op": "fc", "name": "a", "inputs": ["input"], "units": 20},
     {"op": "fc", "name": "b", "inputs": ["a"], "units": 70}]})");
@@ -124,6 +128,80 @@ TEST_F(Profiling, FromMeasuringToPredicting) {
   EXPECT_THAT(run({"db", "show", "1"}).out, HasSubstr("60 fc"));
 }
 
+// Times of cold caches are kept apart: no prediction is made of them unasked.
+TEST_F(Profiling, ColdCachesMakeNoModelOfTheDevice) {
+  std::vector<std::string> cold = small_;
+  cold.insert(cold.end(), {"--cache", "cold"});
+  const json run_of = run_json(cold);
+  EXPECT_EQ(run_of["samples"], 60);
+  refused({"fit"}, "f.db holds sweeps or warm and cold caches only; `fit --run N` takes those");
+  const Result r = run({"fit", "--run", run_of["run"].dump()});
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.out, HasSubstr("not kept in the database"));
+  EXPECT_EQ(run_json({"db", "list"})[0]["models"].size(), 0U);
+  cold.back() = "warm";
+  EXPECT_EQ(run_json(cold)["samples"], 60);
+}
+
+TEST_F(Profiling, AnAdaptiveRunStopsAtItsTargetAndGoesOnToAnother) {
+  std::vector<std::string> adaptive = small_;
+  adaptive.insert(adaptive.end(), {"--samples", "96", "--adaptive", "--target-mape", "100000"});
+  adaptive.erase(adaptive.begin() + 3, adaptive.begin() + 5);  // small_'s own --samples
+  const json first = run_json(adaptive);
+  EXPECT_EQ(first["samples"], 64);  // the least
+  adaptive.back() = "0.0001";
+  const Result more = run(adaptive);
+  EXPECT_EQ(more.status, 0) << more.err;
+  EXPECT_THAT(more.err, HasSubstr("going on with"));
+  EXPECT_THAT(more.out, HasSubstr("64 samples:"));
+  EXPECT_THAT(more.out, HasSubstr("96 samples:"));
+  EXPECT_EQ(run_json({"db", "list"})[0]["runs"].size(), 1U);
+  adaptive.back() = "100000";
+  EXPECT_EQ(run_json(adaptive)["samples"], 64);
+}
+
+// Profile, fit and predict on a device behind an agent; where the agent dies, what was measured is there.
+TEST_F(Profiling, ThroughAnAgent) {
+  const std::string agent = std::string("exec:'") + FDI_AGENT + "'";
+  std::vector<std::string> there = small_;
+  there.insert(there.end(), {"--device", agent, "--isa", "scalar", "--threads", "2"});
+  const json first = run_json(there);
+  EXPECT_EQ(first["samples"], 60);
+  EXPECT_THAT(first["device"].get<std::string>(), HasSubstr("scalar | 2 threads"));
+  const std::vector<std::string> where = {"--device", agent, "--isa", "scalar", "--threads", "2"};
+  const auto with = [&](std::vector<std::string> command) {
+    command.insert(command.end(), where.begin(), where.end());
+    return command;
+  };
+  EXPECT_EQ(run_json(with({"fit"}))["ops"]["fc"]["samples"], 60);
+  core::write_file_atomically(path("net.json"), R"({"name": "n", "input": [20], "layers": [
+    {"op": "fc", "name": "a", "inputs": ["input"], "units": 20}]})");
+  EXPECT_GT(run_json(with({"predict", "--spec", "net.json", "--measure"}))["measured_ms"], 0.0);
+
+  // One that passes on its greeting and three readings, and dies whenever it is started.
+  core::write_file_atomically(path("dying.sh"), std::string("'") + FDI_AGENT + "' | sed -u 4q\n");
+  const Result r = run({"profile", "--scope", "scope.json", "--samples", "60", "--passes", "2", "--seed", "2",
+                        "--device", "exec:sh " + path("dying.sh")});
+  EXPECT_EQ(r.status, 0) << r.err;  // it was started anew each time
+  EXPECT_EQ(run_json({"db", "list"})[1]["runs"][0]["readings"], 10);
+  core::write_file_atomically(path("dying.sh"), std::string("'") + FDI_AGENT + "' | sed -u 1q\n");
+  std::vector<std::string> lost = small_;
+  lost.insert(lost.end(), {"--passes", "3", "--seed", "2", "--device", "exec:sh " + path("dying.sh")});
+  lost.erase(lost.begin() + 5, lost.begin() + 7);  // small_'s own --passes
+  const Result gone = run(lost);
+  EXPECT_EQ(gone.status, 2);
+  EXPECT_THAT(gone.err, HasSubstr("lost 3 times while timing"));
+  EXPECT_EQ(run_json({"db", "list"})[1]["runs"][0]["readings"], 10);  // all that was measured
+
+  // An agent whose command says qemu is emulated: no model unless it is asked for.
+  std::filesystem::create_symlink(FDI_AGENT, path("qemu-agent"));
+  std::vector<std::string> emulated = small_;
+  emulated.insert(emulated.end(), {"--device", "exec:" + path("qemu-agent")});
+  EXPECT_EQ(run_json(emulated)["samples"], 60);
+  refused({"fit", "--device", "exec:" + path("qemu-agent")}, "is an emulated device, whose times mean nothing");
+  EXPECT_THAT(run({"fit", "--force", "--device", "exec:" + path("qemu-agent")}).out, HasSubstr("EMULATED"));
+}
+
 TEST_F(Profiling, ADeviceWithoutAModelIsProfiledOnce) {
   core::write_file_atomically(path("net.json"), R"({"name": "n", "input": [20], "layers": [
     {"op": "fc", "name": "a", "inputs": ["input"], "units": 20},
@@ -140,7 +218,7 @@ TEST_F(Profiling, ADeviceWithoutAModelIsProfiledOnce) {
   EXPECT_EQ(run({"db", "export", "net.csv"}).status, 0);  // equal layers and all
   const std::string table = core::read_file(path("net.csv"));
   const auto rows = std::count(table.begin(), table.end(), '\n') - 1;
-  EXPECT_EQ(run_json({"fit", "--samples", "net.csv"})["ops"]["fc"]["samples"], rows / 4) << "a quarter is held out";
+  EXPECT_EQ(run_json({"fit", "--samples", "net.csv"})["ops"]["fc"]["held_out"], rows / 4) << "a quarter";
 
   EXPECT_EQ(run({"db", "export", "one.json", "--run", "1"}).status, 0);
   const json one = json::parse(core::read_file(path("one.json")));
@@ -178,7 +256,7 @@ TEST_F(Profiling, BadSamplesAreRefusedByRow) {
   fit_refuses(format_samples_csv(few), "5 samples");
   // One size is the same in all: a model all the same, of the others.
   profile::write_samples_csv(path("s.csv"), good);
-  EXPECT_EQ(run_json({"fit", "--samples", "s.csv"})["ops"]["fc"]["samples"], 15);
+  EXPECT_EQ(run_json({"fit", "--samples", "s.csv"})["ops"]["fc"]["held_out"], 15);
 }
 
 TEST_F(Profiling, AStoppedRunGoesOn) {
@@ -220,6 +298,34 @@ TEST_F(Profiling, SweepsSizes) {
   if (std::system("command -v gnuplot >/dev/null") == 0) {
     EXPECT_THAT(core::read_file(path("s.svg")), HasSubstr("<svg"));
   }
+}
+
+// A sweep is stored as it is measured: stopped, it goes on; asked for again, it is made again. No model comes of it.
+TEST_F(Profiling, AStoppedSweepGoesOn) {
+  const std::vector<std::string> sweep = {"sweep", "--op", "fc", "--vary", "in_dim,out_dim=4..48:4", "--passes"};
+  std::vector<std::string> asked = sweep;
+  asked.emplace_back("1000");
+  const pid_t child = start(asked);
+  const auto stored = [&] {
+    if (!std::filesystem::exists(path("f.db"))) return 0;
+    const Result list = run({"db", "list", "--json", "-"});
+    const json devices = list.status == 0 ? json::parse(list.out) : json::array();
+    return devices.empty() || devices[0]["runs"].empty() ? 0 : devices[0]["runs"][0]["readings"].get<int>();
+  };
+  while (stored() <= 5 && ::waitpid(child, nullptr, WNOHANG) == 0) ::usleep(20'000);
+  ::kill(child, SIGKILL);
+  EXPECT_EQ(finish(child).status, -1) << "the sweep ended before it could be killed";
+  const int kept = stored();
+  asked.back() = std::to_string(kept + 1);
+  const Result rest = run(asked);
+  EXPECT_EQ(rest.status, 0) << rest.err;
+  EXPECT_THAT(rest.err, HasSubstr("going on with " + std::to_string(kept) + " readings"));
+  EXPECT_EQ(stored(), kept + 1);  // one job of twelve layers
+  asked.back() = "2";
+  EXPECT_EQ(run(asked).status, 0);
+  EXPECT_EQ(stored(), 2);
+  EXPECT_THAT(run({"db", "list"}).out, HasSubstr("a sweep, 1 jobs"));
+  refused({"fit"}, "holds sweeps");
 }
 
 TEST_F(Profiling, AMistypedDatabaseIsNotMade) {
