@@ -23,7 +23,7 @@ using device::Job;
 using nn::Op;
 
 constexpr int kEnoughForModel = 40;  // of an op: 30 to fit two leaves, 10 to test them
-constexpr float kNarrowest = 0.1F;   // the widest layer of an evenly narrowed network: share of its width
+constexpr float kNarrowest = 0.1F;   // the widest layer of a narrowed network: share of its width
 constexpr int kFruitless = 3000;     // draws in a row without anything new: the scope holds no more
 
 int draw_from(Rng& rng, const Range& range) {
@@ -164,14 +164,19 @@ nn::NetworkSpec Sampler::draw_network() {
   if (number < scope_.networks.size()) return network;  // as it is, so that its own widths are within the scope
   Rng rng(seed_, Stream::kSampler, 0, number);
   const int step = draw_step(rng);
-  // Every second one of each network is about as wide in all its layers, and of any size; in the others each width is
-  // any of the layer's. Without the former hardly any sample would be wide on both sides; without the latter none would
-  // have its weights in a cache, as a wide layer among narrow ones does.
-  const bool even = number / scope_.networks.size() % 2 == 0;
-  const float most = even ? rng.uniform(kNarrowest, 1) : 1, least = even ? rng.uniform(0, most) : 0;
+  // Every second one of each network is about as wide in all its layers: else hardly any sample would be wide on both
+  // sides. Of the others a quarter of the layers are wide among narrow ones, so that their weights stay in a cache.
+  // Sizes spread evenly (multiples of the golden ratio): a few dozen networks drawn at random leave gaps, across which
+  // memory's part is guessed.
+  const uint64_t turn = number / scope_.networks.size(), of_kind = turn / 2;
+  const bool even = turn % 2 == 0;
+  const double golden = 0.6180339887498949 * static_cast<double>(of_kind) + Rng(seed_, Stream::kSampler, 1).uniform();
+  const float most = kNarrowest + (1 - kNarrowest) * static_cast<float>(golden - std::floor(golden));
+  const float least = even ? rng.uniform(0, most) : 0;
   return narrow(network, [&](int widest) {
     const auto part = [&](float share) { return std::max(1, static_cast<int>(static_cast<float>(widest) * share)); };
-    return draw_width(rng, {part(least), part(most)}, step);
+    const bool wide = !even && rng.below(4) == 0;
+    return draw_width(rng, wide ? Range{part(most), widest} : Range{part(least), part(most)}, step);
   });
 }
 
