@@ -77,9 +77,10 @@ class Campaign {
       turns.pop_front();
       const double begin = seconds();
       const device::Reading reading = measure(turn.job);
-      // Again at the end of the pass, when the disturbance has gone. One that never goes is left as it is: the drift is
-      // divided out, and the campaign's share of the processor tells.
-      if (judge_.disturbed(reading) && !always_disturbed() &&
+      // Again at the end of the pass, when the disturbance has gone. One that never goes is left as it is: it is
+      // divided out as well as may be, and the campaign's share of the processor tells. Where there is no time for all
+      // passes, another one of everything says more.
+      if (judge_.disturbed(reading) && passes_ == options_.passes && !always_disturbed() &&
           (turns.empty() ? again_alone(seconds() - begin) : turn.again < kMaxAgain)) {
         ++result_.remeasured;
         turns.push_back({turn.job, turn.again + 1});
