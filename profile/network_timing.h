@@ -28,13 +28,13 @@ struct NetworkTimingOptions {
   double reference_us = 0;  // usual_reference_us; 0: nobody knows
   // Passes go on for longer than a spell of disturbance, then until the standard error of every median is below `sure`.
   double least_seconds = 3, most_seconds = 10, sure = 0.005;
-  double most_slow_seconds = 40;  // in place of most_seconds where the machine is slower than when it was profiled
+  double most_slow_seconds = 20;  // in place of most_seconds where the machine is slower than when it was profiled
   std::function<void(int passes)> progress{};
   std::function<double()> seconds = core::monotonic_seconds;  // tests play the clock
 };
 
-// Times are divided by how much slower the reference kernel was than usually (passes.h). Throws Error for an op that the
-// runner's engine lacks.
+// Times are divided by how much slower the reference kernel was than usually (passes.h). Throws Error for an op that
+// the runner's engine lacks.
 NetworkTimings time_networks(Runner& runner, std::span<const nn::NetworkSpec> networks,
                              const NetworkTimingOptions& options);
 

@@ -46,17 +46,17 @@ TEST(NetworkTiming, NetworksTakeTurnsForAsLongAsASpellLasts) {
   EXPECT_NE(std::vector(order.begin(), order.begin() + 30), std::vector(order.begin() + 30, order.begin() + 60));
 }
 
-// The host is slow for the first 20 seconds: a layer by 25%, the reference kernel by 50%.
+// The host is slow for the first 10 seconds: a layer by 25%, the reference kernel by 50%.
 TEST(NetworkTiming, ASlowSpellIsWaitedFor) {
   Timed t;
-  const auto slow = [&t](double by) { return t.fake.now < 20 ? by : 1.0; };
+  const auto slow = [&t](double by) { return t.fake.now < 10 ? by : 1.0; };
   t.fake.slowness = [&](int) { return slow(1.5); };
   t.fake.layer_slowness = [&](int) { return slow(1.25); };
   const NetworkTimings timings = t.run(2);
   EXPECT_NEAR(timings.networks[0].total.median_us, FakeDevice::true_us(1), kNoise * 110);
   EXPECT_NEAR(timings.networks[1].total.median_us, FakeDevice::true_us(2), kNoise * 120);
   EXPECT_NEAR(timings.slowness, 1, kNoise);
-  EXPECT_GE(t.fake.now, 20);
+  EXPECT_GE(t.fake.now, 10);
   EXPECT_LT(t.fake.now, t.options.most_slow_seconds);
 }
 
