@@ -114,18 +114,16 @@ AdaptiveResult sample_adaptively(Sampler& sampler, const AdaptiveOptions& option
   const auto take = [&](const std::vector<int>& counts, int at_most) {
     const int count = std::min(at_most, std::accumulate(counts.begin(), counts.end(), 0));
     const std::vector<device::Job> jobs = whole ? sampler.draw_jobs(count) : spread(counts, at_most);
-    size_t asked = 0;
-    for (const device::Job& job : jobs) asked += device::components(job).size();
-    if (asked == 0) return false;
+    if (jobs.empty()) return false;
     std::vector<Sample> samples = measure(jobs);
-    const size_t taken = samples.size();
+    const bool measured = !samples.empty();
     for (Sample& sample : samples) {
       OpState& state = states[sample.component.layer.op];
       state.known.push_back({structure_of(sample.component), sample.time.median_us});
       state.places.push_back(place(state.known.back().structure));
       result.samples.push_back(std::move(sample));
     }
-    return taken == asked;
+    return measured;
   };
 
   const auto ops = static_cast<int>(sampler.ops().size());

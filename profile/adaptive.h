@@ -32,7 +32,8 @@ struct AdaptiveResult {
   bool reached = false;  // the target
 };
 
-// `measure` times jobs and returns their components' samples; fewer than asked for: the time is up, and this ends.
+// `measure` times jobs and returns their components' samples, without those for which the engine has nothing to do;
+// none: the time is up, and this ends.
 using MeasureJobs = std::function<std::vector<Sample>(std::span<const device::Job>)>;
 AdaptiveResult sample_adaptively(Sampler& sampler, const AdaptiveOptions& options, const MeasureJobs& measure);
 

@@ -114,6 +114,20 @@ TEST(Adaptive, StopsAtTheTargetAndWhenTheTimeIsUp) {
   EXPECT_LT(all.rounds.back().mape.at(nn::Op::kConv2d), all.rounds.front().mape.at(nn::Op::kConv2d));
 }
 
+// An engine that has nothing to do for the pools, say: they have no samples, and the rounds go on.
+TEST(Adaptive, LayersThatTakeNoTimeDoNotEndIt) {
+  SamplingScope scope;
+  scope.networks = {nn::make_zoo("lenet")};
+  Sampler sampler(scope, 1);
+  const AdaptiveResult result = sample_adaptively(sampler, quick(600), [](std::span<const device::Job> jobs) {
+    std::vector<Sample> samples = measured(jobs);
+    std::erase_if(samples, [](const Sample& s) { return s.component.layer.op == nn::Op::kMaxPool; });
+    return samples;
+  });
+  EXPECT_GE(result.samples.size(), 600U);
+  EXPECT_GE(result.rounds.size(), 2U);
+}
+
 TEST(Adaptive, TimesWholeNetworksWhereTheScopeIsNetworks) {
   SamplingScope scope;
   scope.networks = {nn::make_zoo("lenet")};
