@@ -16,6 +16,9 @@
 #include "core/file.h"
 #include "core/text.h"
 #include "nn/model_file.h"
+#include "nn/summary.h"
+#include "profile/sampler.h"
+#include "profile/statistics.h"
 
 namespace fdi::cli {
 namespace {
@@ -24,6 +27,7 @@ struct PredictFlags {
   ProfileFlags profile;  // of a device that has no model yet
   std::string model, zoo, spec, time_model;
   double width = 1;
+  int narrowed = 0;
   bool measure = false, force = false, make_model = false;
 };
 
@@ -52,6 +56,8 @@ ChosenTimeModel choose_model(const PredictFlags& flags, profile::Runner& runner,
   return std::move(*found);
 }
 
+double error_of(double predicted_us, double measured_us) { return predicted_us / measured_us - 1; }
+
 // A line per layer with the number of its rule, and the rules below: layers share them, and they are long.
 std::string table(const nn::NetworkSpec& spec, const profile::NetworkPrediction& predicted,
                   const std::optional<profile::NetworkTiming>& measured) {
@@ -68,7 +74,7 @@ std::string table(const nn::NetworkSpec& spec, const profile::NetworkPrediction&
     if (number == std::ssize(rules)) rules.push_back(rule);
     std::string compared;
     if (const double us = measured ? measured->layer_us[i] : 0; us > 0)
-      compared = fmt::format("{:>11.2f} {:>+6.1f}%", us, 100 * (p.us / us - 1));
+      compared = fmt::format("{:>11.2f} {:>+6.1f}%", us, 100 * error_of(p.us, us));
     else if (measured)
       compared = fmt::format("{:>11} {:>7}", "none", "");  // nothing to do for this engine
     text += fmt::format("{:<{}} {:>11.2f} {:>11.2f} {:>11.2f} {}  {:>4}\n", layer, width, p.us, p.low_us, p.high_us,
@@ -79,7 +85,50 @@ std::string table(const nn::NetworkSpec& spec, const profile::NetworkPrediction&
   return text;
 }
 
+// How well the model tells the totals of networks that it has not seen: `spec` narrowed at random, measured in turn.
+void predict_narrowed(const PredictFlags& flags, profile::Runner& runner, const ChosenTimeModel& chosen,
+                      const nn::NetworkSpec& spec) {
+  const ProfilingOptions& p = flags.profile.profiling;
+  const std::vector<nn::NetworkSpec> specs = profile::narrowed_at_random(spec, flags.narrowed, p.common.seed);
+  std::vector<profile::NetworkTiming> measured;
+  if (flags.measure) measured = time_networks(runner, specs, p.database).networks;
+  std::string text = chosen.note.empty() ? "" : chosen.note + "\n";
+  text += fmt::format("network      MFLOP  parameters   predicted{}\n", flags.measure ? "     measured   error" : "");
+  nlohmann::json networks = nlohmann::json::array();
+  std::vector<double> errors;
+  for (size_t i = 0; i < specs.size(); ++i) {
+    const profile::NetworkPrediction predicted = profile::predict_network(chosen.model, specs[i]);
+    const nn::Summary cost = nn::summarize(specs[i]);
+    const std::vector<std::string> outside = outside_scope(predicted);
+    text += fmt::format("{:>7} {:>10.2f} {:>11} {:>8.3f} ms", i + 1, static_cast<double>(cost.flops) / 1e6,
+                        cost.parameters, predicted.total_us / 1000);
+    networks.push_back({{"network", nn::spec_to_json(specs[i])},
+                        {"predicted_ms", predicted.total_us / 1000},
+                        {"measured_ms", nullptr},
+                        {"outside_scope", outside}});
+    if (flags.measure) {
+      const double us = measured[i].total.median_us, error = error_of(predicted.total_us, us);
+      text += fmt::format(" {:>9.3f} ms {:>+6.1f}%", us / 1000, 100 * error);
+      networks.back()["measured_ms"] = us / 1000;
+      errors.push_back(std::abs(error));
+    }
+    text += outside.empty() ? "\n" : "  outside what was sampled\n";
+  }
+  nlohmann::json result = {
+      {"device", device::key(chosen.model.device())}, {"networks", std::move(networks)}, {"forced", chosen.forced()}};
+  if (!errors.empty()) {
+    const double median = profile::median(errors), worst = *std::ranges::max_element(errors);
+    text += fmt::format("error of {} totals: {:.1f}% in the median, {:.1f}% at worst\n", errors.size(), 100 * median,
+                        100 * worst);
+    result["median_error"] = median;
+    result["worst_error"] = worst;
+  }
+  print(p.common, text);
+  write_result(p.common, result);
+}
+
 void predict(const PredictFlags& flags) {
+  if (flags.narrowed < 0 || flags.narrowed > 1000) core::fail("--narrowed {}: wanted 1 to 1000", flags.narrowed);
   if (flags.model.empty() && flags.zoo.empty() && flags.spec.empty())
     core::fail("which network? give --model FILE, --zoo NAME or --spec FILE; see fastdeepiot predict --help");
   const std::string name = !flags.model.empty() ? flags.model
@@ -90,6 +139,7 @@ void predict(const PredictFlags& flags) {
                                                    : nn::load_model(flags.model).spec;
   const std::unique_ptr<profile::Runner> runner = make_runner(flags.profile.profiling);
   const ChosenTimeModel chosen = choose_model(flags, *runner, spec, name);
+  if (flags.narrowed > 0) return predict_narrowed(flags, *runner, chosen, spec);
   const profile::NetworkPrediction predicted = profile::predict_network(chosen.model, spec);
   std::optional<profile::NetworkTiming> measured;
   if (flags.measure)
@@ -110,7 +160,7 @@ void predict(const PredictFlags& flags) {
   text += fmt::format("\npredicted {:.3f} ms", predicted.total_us / 1000);
   if (measured)
     text += fmt::format(", measured {:.3f} ms: {:+.1f}%", measured->total.median_us / 1000,
-                        100 * (predicted.total_us / measured->total.median_us - 1));
+                        100 * error_of(predicted.total_us, measured->total.median_us));
   text += '\n';
   print(flags.profile.profiling.common, text);
   nlohmann::json result = {{"device", device::key(chosen.model.device())}, {"layers", std::move(layers)},
@@ -142,10 +192,15 @@ void add_predict(CLI::App& app) {
   auto* profile = command->add_flag("--profile", flags->make_model,
                                     "Where the device has no time model yet: profile it for this network, and fit one");
   for (CLI::Option* amount : add_amount(*command, flags->profile)) amount->needs(profile);
+  command
+      ->add_option("--narrowed", flags->narrowed,
+                   "Instead of the network itself: the totals of N networks, it with its layers narrowed at random")
+      ->type_name("N");
   command->add_flag("--measure", flags->measure, "Also measure each layer and the whole");
   command->add_flag("--force", flags->force, "Use a model of another or an emulated device; the output says so");
   command->footer(
       "Example:\n  fastdeepiot predict --zoo vgg16 --measure\n"
+      "  fastdeepiot predict --zoo vgg16 --narrowed 20 --measure   # how good the model is for networks like it\n"
       "  fastdeepiot predict --model runs/vgg/model.safetensors --json predicted.json");
   add_profiling(*command, flags->profile.profiling, [flags] { predict(*flags); });
 }

@@ -224,6 +224,18 @@ nn::NetworkSpec narrow(const nn::NetworkSpec& spec, const std::function<int(int)
   return nn::with_widths(spec, groups, widths);
 }
 
+std::vector<nn::NetworkSpec> narrowed_at_random(const nn::NetworkSpec& spec, int count, uint64_t seed) {
+  std::vector<nn::NetworkSpec> out;
+  for (int i = 0; i < count; ++i) {
+    Rng rng(seed, Stream::kSampler, 0x6e6172726f77, i);  // no op's, no network's
+    const float a = rng.uniform(), b = rng.uniform();
+    out.push_back(narrow(spec, [&](int widest) {
+      return std::max(1, static_cast<int>(std::lround(rng.uniform(a, b) * static_cast<float>(widest))));
+    }));
+  }
+  return out;
+}
+
 std::vector<Job> groups(std::span<const Component> components) {
   constexpr size_t kMost = 12;
   constexpr double kFloats = 128 << 10;  // 512 kB stay in the second cache of anything but the smallest devices

@@ -58,6 +58,10 @@ class Sampler {
 // width of a unit group (nn/unit_groups.h) from the old one; it is called once for each, in order.
 nn::NetworkSpec narrow(const nn::NetworkSpec& spec, const std::function<int(int)>& width);
 
+// `count` networks to try a time model on, drawn otherwise than a Sampler's: for each two shares from 0 to 1, and every
+// width between these shares of its own, 1 at least.
+std::vector<nn::NetworkSpec> narrowed_at_random(const nn::NetworkSpec& spec, int count, uint64_t seed);
+
 // Jobs of single layers that take turns: as they come, or mixed by the seed. A dozen at most, as many as a network has,
 // and as many as have their weights in a cache together (512 kB); one of more is alone. Layers that drove each other's
 // weights out of the caches told of the speed of memory, which changes on a shared host, more than of themselves: FC,

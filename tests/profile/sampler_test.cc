@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "nn/layer.h"
+#include "nn/summary.h"
 #include "nn/zoo.h"
 
 namespace fdi::profile {
@@ -273,6 +274,28 @@ TEST(SamplingScope, JsonRoundTripAndMistakes) {
                           R"({"max_network_bytes": 1})", R"({"ops": ["conv3d"]})", R"({"ops": [1]})",
                           R"({"networks": {}})", R"({"networks": [1]})"})
     EXPECT_NE(refusal(bad), "accepted") << bad;
+}
+
+// The same for the same seed; widths from 1 to the layer's own; neither all large nor all small.
+TEST(Narrowed, NetworksToTryAModelOn) {
+  const nn::NetworkSpec spec = nn::make_zoo("vgg16");
+  const std::vector<nn::NetworkSpec> some = narrowed_at_random(spec, 20, 1);
+  ASSERT_EQ(some.size(), 20U);
+  EXPECT_TRUE(std::ranges::equal(some, narrowed_at_random(spec, 20, 1)));
+  EXPECT_FALSE(std::ranges::equal(some, narrowed_at_random(spec, 20, 2)));
+  const double whole = static_cast<double>(nn::summarize(spec).parameters);
+  double least = 1, most = 0;
+  for (const nn::NetworkSpec& network : some) {
+    for (size_t i = 0; i < spec.layers.size(); ++i) {
+      EXPECT_LE(network.layers[i].attr.units, spec.layers[i].attr.units);
+      EXPECT_GE(network.layers[i].attr.units, std::min(1, spec.layers[i].attr.units));
+    }
+    const double share = static_cast<double>(nn::summarize(network).parameters) / whole;
+    least = std::min(least, share);
+    most = std::max(most, share);
+  }
+  EXPECT_LT(least, 0.05);
+  EXPECT_GT(most, 0.4);
 }
 
 }  // namespace
