@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "profile/compare.h"
+#include "profile/op_model.h"
 
 namespace fdi::cli {
 namespace {
@@ -53,18 +54,6 @@ Chosen read_samples(const FitFlags& flags, std::optional<profile::Store>& store)
                device::key(identity), database, other_versions(database, identity));
   }
   return {set};
-}
-
-nlohmann::json quality_json(const profile::OpQuality& q) {
-  return {{"samples", q.samples},
-          {"held_out", q.held_out},
-          {"mape", q.mape},
-          {"mae_us", q.mae_us},
-          {"r2", q.r2},
-          {"within_5", q.within_5},
-          {"within_10", q.within_10},
-          {"noise_floor", q.noise_floor},
-          {"p_values", q.p_values}};
 }
 
 std::string quality_table(const profile::TimeModel& model) {
@@ -116,7 +105,10 @@ void fit(const FitFlags& flags) {
             {"mape", qualities[i].mape}, {"mae_us", qualities[i].mae_us}, {"r2", qualities[i].r2}};
   }
   nlohmann::json ops = nlohmann::json::object();
-  for (const auto& [op, q] : model.quality()) ops[std::string(nn::op_name(op))] = quality_json(q);
+  for (const auto& [op, q] : model.quality()) {
+    nlohmann::json& json = ops[std::string(nn::op_name(op))] = profile::quality_to_json(q);
+    json["p_values"] = q.p_values;
+  }
   nlohmann::json result = {{"device", device::identity_to_json(set.device)},
                            {"engine", set.device.engine},
                            {"ops", ops},

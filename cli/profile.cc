@@ -45,13 +45,6 @@ profile::SamplingScope read_scope(const ProfileFlags& flags, profile::Runner& ru
   return scope;
 }
 
-std::vector<device::Job> with_caches(std::span<const device::Job> jobs, const std::string& mode) {
-  std::vector<device::Job> out;
-  for (const device::Job& job : jobs)
-    for (device::Job& made : device::with_caches(job, device::cache_mode(mode))) out.push_back(std::move(made));
-  return out;
-}
-
 // The run's jobs; drawn and stored where it is new.
 std::vector<device::Job> jobs_of(Store& store, const Store::Run& run, const profile::SamplingScope& scope,
                                  const ProfileFlags& flags) {

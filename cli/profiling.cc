@@ -84,6 +84,13 @@ nn::NetworkSpec read_network(const std::string& what, double width) {
   return nn::load_model(what).spec;
 }
 
+std::vector<device::Job> with_caches(std::span<const device::Job> jobs, const std::string& mode) {
+  std::vector<device::Job> out;
+  for (const device::Job& job : jobs)
+    for (device::Job& made : device::with_caches(job, device::cache_mode(mode))) out.push_back(std::move(made));
+  return out;
+}
+
 bool in_networks(const profile::Store::Run& run) {
   return run.request.value("cache", "network") == "network" && !run.request.contains("sweep");
 }

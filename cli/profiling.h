@@ -32,6 +32,9 @@ std::string store_path(const std::string& database);  // the usual one of an emp
 // A model file, a file that describes a network, or a name of the zoo; `width` scales the zoo's channels.
 nn::NetworkSpec read_network(const std::string& what, double width = 1);
 
+// All jobs as the cache mode of that name runs them; throws Error for an unknown one.
+std::vector<device::Job> with_caches(std::span<const device::Job> jobs, const std::string& mode);
+
 // Whether a run tells what layers take within networks: it is no sweep, and of the cache mode "network".
 bool in_networks(const profile::Store::Run& run);
 

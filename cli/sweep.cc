@@ -10,6 +10,7 @@
 
 #include "cli/commands.h"
 #include "cli/profiling.h"
+#include "cli/sweep_sizes.h"
 #include "core/check.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -24,134 +25,14 @@
 namespace fdi::cli {
 namespace {
 
-// What a layer is made of: each name is a flag, and may be varied.
-struct Layer {
-  int in_height = 24, in_width = 24, in_channel = 64, out_channel = 64, kernel_height = 3, kernel_width = 3, stride = 1,
-      step = 20;
-};
-constexpr struct {
-  const char* name;
-  int Layer::*value;
-} kFields[] = {{"in_height", &Layer::in_height},
-               {"in_width", &Layer::in_width},
-               {"in_channel", &Layer::in_channel},
-               {"out_channel", &Layer::out_channel},
-               {"in_dim", &Layer::in_channel},
-               {"out_dim", &Layer::out_channel},
-               {"kernel_height", &Layer::kernel_height},
-               {"kernel_width", &Layer::kernel_width},
-               {"stride", &Layer::stride},
-               {"step", &Layer::step}};
-
-// "in_channel,out_channel=1..128:2": these fields together take each of these values.
-struct Vary {
-  std::vector<std::string> fields;
-  int low = 0, high = 0, step = 1;
-};
-
 struct SweepFlags {
   ProfilingOptions profiling;
   std::string op = "conv2d", padding = "same", cache = "network", in = "24x24", kernel = "3x3", svg, csv;
   std::vector<std::string> vary;
-  Layer layer;
+  SweptLayer layer;
   int passes = 15;
   bool table1 = false;
 };
-
-int number(const std::string& text, const std::string& flag) {
-  size_t used = 0;
-  int value = 0;
-  try {
-    value = std::stoi(text, &used);
-  } catch (const std::exception&) {
-    used = std::string::npos;
-  }
-  if (used != text.size() || value < 1 || value > nn::kMaxDimension)
-    core::fail("{}: '{}' is no number from 1 to {}", flag, text, nn::kMaxDimension);
-  return value;
-}
-
-// "24x32"; "24" is both.
-std::pair<int, int> two(const std::string& text, const std::string& flag) {
-  const size_t x = text.find('x');
-  const int first = number(text.substr(0, x), flag);
-  return {first, x == std::string::npos ? first : number(text.substr(x + 1), flag)};
-}
-
-Vary read_vary(const std::string& text) {
-  const std::string flag = "--vary " + text;
-  const size_t equals = text.find('='), dots = text.find("..");
-  if (equals == std::string::npos || dots == std::string::npos || dots < equals)
-    core::fail("{}: wanted FIELD[,FIELD]=A..B[:STEP]", flag);
-  Vary vary;
-  for (size_t at = 0; at < equals;) {
-    const size_t end = std::min(text.find(',', at), equals);
-    vary.fields.push_back(text.substr(at, end - at));
-    at = end + 1;
-    std::string known;
-    for (const auto& f : kFields) known += (known.empty() ? "" : ", ") + std::string(f.name);
-    if (std::ranges::none_of(kFields, [&](const auto& f) { return vary.fields.back() == f.name; }))
-      core::fail("{}: '{}' is no field; known are {}", flag, vary.fields.back(), known);
-  }
-  const size_t colon = text.find(':', dots);
-  vary.low = number(text.substr(equals + 1, dots - equals - 1), flag);
-  vary.high = number(text.substr(dots + 2, colon == std::string::npos ? colon : colon - dots - 2), flag);
-  if (colon != std::string::npos) vary.step = number(text.substr(colon + 1), flag);
-  if (vary.fields.empty() || vary.low > vary.high) core::fail("{}: wanted FIELD[,FIELD]=A..B[:STEP], A <= B", flag);
-  return vary;
-}
-
-// Every combination of the values of all `varies` from `k` on.
-void expand(const std::vector<Vary>& varies, size_t k, Layer layer, std::vector<Layer>& out) {
-  constexpr size_t kMost = 100'000;
-  if (k == varies.size()) {
-    if (out.size() == kMost) core::fail("--vary: more than {} combinations; give a larger STEP", kMost);
-    out.push_back(layer);
-    return;
-  }
-  for (int value = varies[k].low; value <= varies[k].high; value += varies[k].step) {
-    for (const auto& f : kFields)
-      if (std::ranges::find(varies[k].fields, f.name) != varies[k].fields.end()) layer.*f.value = value;
-    expand(varies, k + 1, layer, out);
-  }
-}
-
-device::Component component_of(nn::Op op, const Layer& l, nn::Padding padding) {
-  device::Component c;
-  c.layer.op = op;
-  c.layer.name = nn::op_name(op);
-  c.layer.inputs = {nn::LayerSpec::kInput};
-  nn::Attributes& attr = c.layer.attr;
-  attr.units = l.out_channel;
-  attr.kernel = {l.kernel_height, l.kernel_width};
-  attr.stride = {l.stride, l.stride};
-  attr.padding = padding;
-  if (op == nn::Op::kFc) {
-    c.in = {{l.in_channel}};
-  } else if (op == nn::Op::kGru || op == nn::Op::kLstm) {
-    c.in = {{l.step, l.in_channel}};
-  } else if (op == nn::Op::kConv2d || op == nn::Op::kMaxPool || op == nn::Op::kAvgPool) {
-    c.in = {{l.in_height, l.in_width, l.in_channel}};
-  } else {
-    core::fail("--op {}: sweep knows conv2d, fc, gru, lstm, max_pool and avg_pool", nn::op_name(op));
-  }
-  attr.relu = op == nn::Op::kConv2d || op == nn::Op::kFc;
-  nn::check_shape("sweep:", "the input", c.in[0]);
-  nn::output_shape(c.layer, c.in);  // throws Error where the window does not fit
-  return c;
-}
-
-nlohmann::json config_json(nn::Op op, const Layer& l) {
-  nlohmann::json config = {{"op", nn::op_name(op)}};
-  const bool image = op == nn::Op::kConv2d || op == nn::Op::kMaxPool || op == nn::Op::kAvgPool;
-  for (const auto& f : kFields) {
-    const std::string name = f.name;
-    const bool dim = name.ends_with("_dim"), channel = name.ends_with("_channel"), step = name == "step";
-    const bool has = image ? !dim && !step : dim || (step && op != nn::Op::kFc);
-    if (has && !(channel && !image)) config[name] = l.*f.value;
-  }
-  return config;
-}
 
 void sweep(SweepFlags& flags) {
   const nn::Op op = flags.table1 ? nn::Op::kConv2d : profile::op_from_name(flags.op);
@@ -159,21 +40,21 @@ void sweep(SweepFlags& flags) {
     core::fail("--padding {}: wanted same or valid", flags.padding);
   if (flags.passes < 1 || flags.passes > 1000) core::fail("--passes {}: wanted 1 to 1000", flags.passes);
   const nn::Padding padding = flags.padding == "same" ? nn::Padding::kSame : nn::Padding::kValid;
-  std::tie(flags.layer.in_height, flags.layer.in_width) = two(flags.in, "--in");
-  std::tie(flags.layer.kernel_height, flags.layer.kernel_width) = two(flags.kernel, "--kernel");
+  std::tie(flags.layer.in_height, flags.layer.in_width) = read_extent(flags.in, "--in");
+  std::tie(flags.layer.kernel_height, flags.layer.kernel_width) = read_extent(flags.kernel, "--kernel");
   std::vector<Vary> varies;
-  std::vector<Layer> layers;
+  std::vector<SweptLayer> layers;
   if (flags.table1) {
     for (const auto& [in, out] : {std::pair(8, 32), {32, 8}, {66, 32}, {43, 64}})
       layers.push_back({.in_height = 224, .in_width = 224, .in_channel = in, .out_channel = out});
   } else {
     if (flags.vary.empty()) core::fail("sweep: give --vary FIELD[,FIELD]=A..B[:STEP] or --table1");
     for (const std::string& text : flags.vary) varies.push_back(read_vary(text));
-    const nlohmann::json fields = config_json(op, flags.layer);
+    const nlohmann::json fields = sizes_json(op, flags.layer);
     for (const Vary& vary : varies)
       for (const std::string& field : vary.fields)
         if (!fields.contains(field)) core::fail("--vary {}: {} has no such size", field, nn::op_name(op));
-    expand(varies, 0, flags.layer, layers);
+    combine_sizes(varies, 0, flags.layer, layers);
   }
   if (!flags.csv.empty()) check_writable(flags.csv);
   std::string prefix = flags.svg;  // of the figure's files
@@ -182,7 +63,7 @@ void sweep(SweepFlags& flags) {
 
   std::vector<device::Component> components;
   components.reserve(layers.size());
-  for (const Layer& layer : layers) components.push_back(component_of(op, layer, padding));
+  for (const SweptLayer& layer : layers) components.push_back(swept_component(op, layer, padding));
   const std::unique_ptr<profile::Runner> runner = make_runner(flags.profiling);
   if (!runner->supports(op)) core::fail("--op {}: the engine {} has none of its own", flags.op, flags.profiling.engine);
   core::Progress progress;
@@ -199,16 +80,14 @@ void sweep(SweepFlags& flags) {
   std::vector<device::Component> shuffled;
   shuffled.reserve(order.size());
   for (const size_t i : order) shuffled.push_back(components[i]);
-  std::vector<device::Job> jobs;
-  for (const device::Job& group : profile::groups(shuffled))
-    for (device::Job& job : device::with_caches(group, device::cache_mode(flags.cache))) jobs.push_back(std::move(job));
+  const std::vector<device::Job> jobs = with_caches(profile::groups(shuffled), flags.cache);
   // Stored like a profile's readings, so that a stopped sweep goes on; a finished one is made anew.
   const device::Identity identity = runner->identity();
   profile::Store store(store_path(flags.profiling.database));
   nlohmann::json asked = flags.vary;
   if (flags.table1) asked = "table1";
   const nlohmann::json request = {
-      {"sweep", {{"vary", asked}, {"layer", config_json(op, flags.layer)}, {"padding", flags.padding}}},
+      {"sweep", {{"vary", asked}, {"layer", sizes_json(op, flags.layer)}, {"padding", flags.padding}}},
       {"seed", options.seed},
       {"cache", flags.cache}};
   profile::Store::Run run = store.open_run(identity, request);
@@ -236,7 +115,7 @@ void sweep(SweepFlags& flags) {
                          .curves = {}};
   for (size_t i = 0; i < samples.size(); ++i) {
     const device::Timing& time = samples[i].time;
-    nlohmann::json config = config_json(op, layers[i]);
+    nlohmann::json config = sizes_json(op, layers[i]);
     config["padding"] = flags.padding;
     const auto flop = static_cast<double>(nn::op_info(op).flops(components[i].layer, components[i].in));
     text += fmt::format("in {:>4} out {:>4}  {:>9.3f} MFLOP  {:>11.2f} us  spread {:.1f}%\n", layers[i].in_channel,

@@ -66,6 +66,11 @@ OpQuality quality_of(std::span<const double> predicted, std::span<const Observat
   return quality;
 }
 
+nlohmann::json quality_to_json(const OpQuality& q) {
+  return {{"samples", q.samples}, {"held_out", q.held_out}, {"mape", q.mape},           {"mae_us", q.mae_us},
+          {"r2", q.r2},           {"within_5", q.within_5}, {"within_10", q.within_10}, {"noise_floor", q.noise_floor}};
+}
+
 std::vector<Observation> observe(std::span<const Sample* const> samples) {
   std::vector<Observation> observations;
   for (const Sample* sample : samples)
@@ -173,18 +178,12 @@ std::string OpModel::rules() const {
 nlohmann::json OpModel::to_json() const {
   nlohmann::json p_values = nlohmann::json::object();
   for (const auto& [name, p] : quality_.p_values) p_values[name] = p;
-  return {{"samples", quality_.samples},
-          {"held_out", quality_.held_out},
-          {"mape", quality_.mape},
-          {"mae_us", quality_.mae_us},
-          {"r2", quality_.r2},
-          {"within_5", quality_.within_5},
-          {"within_10", quality_.within_10},
-          {"noise_floor", quality_.noise_floor},
-          {"p_values", std::move(p_values)},
-          {"half_width", half_width_},
-          {"scope", scope_.to_json(tree_.op)},
-          {"tree", tree_to_json(tree_)}};
+  nlohmann::json json = quality_to_json(quality_);
+  json["p_values"] = std::move(p_values);
+  json["half_width"] = half_width_;
+  json["scope"] = scope_.to_json(tree_.op);
+  json["tree"] = tree_to_json(tree_);
+  return json;
 }
 
 OpModel OpModel::from_json(Op op, const nlohmann::json& json, const std::string& where) {

@@ -22,6 +22,8 @@ std::vector<Observation> observe(std::span<const Sample* const> samples);
 // How far predictions of held-out samples are off. The noise floor and the p-values are left to the caller.
 OpQuality quality_of(std::span<const double> predicted, std::span<const Observation> held_out);
 
+nlohmann::json quality_to_json(const OpQuality& quality);  // without the p-values
+
 class OpModel {
  public:
   // Throws Error for too few samples and for times that are no positive numbers.

@@ -50,10 +50,9 @@ double usual_reference_us(std::span<const PassReading> readings);
 // Indices of readings that are slower than another pass over their job by far more than passes usually differ.
 std::vector<size_t> outliers(std::span<const PassReading> readings);
 
-// The samples of all jobs' components, in order: divides the clock's drift out (each reading's reference against the
-// median of all) and joins the passes of each job. Left out: jobs without a reading, components for which the engine
-// has nothing to do (0 us). Of several readings of one pass the last counts. Throws Error for a reading of another job:
-// one that has not as many layers.
+// The samples of all jobs' components, in order: joins the passes of each job, at_usual_speed(). Left out: jobs without
+// a reading, components for which the engine has nothing to do (0 us). Of several readings of one pass the last counts.
+// Throws Error for a reading of another job: one that has not as many layers.
 std::vector<Sample> combine(std::span<const device::Job> jobs, std::span<const PassReading> readings);
 
 }  // namespace fdi::profile

@@ -13,7 +13,7 @@ namespace fdi::profile {
 class Scope {
  public:
   void add(const Structure& structure);
-  // Empty, or what lies outside: "out_channel 700 > 512; network_bytes 6.1e+07 > 5.2e+05; kernel 7x7 never sampled".
+  // Empty, or what lies outside: "out_channel 700 > 512; network_bytes 61.18M > 524288; kernel 7x7 never sampled".
   std::string outside(const Structure& structure) const;
   std::string text(nn::Op op) const;  // "in_channel 1..256, ..., kernel 2x2 3x3, stride 1x1 2x2"
 

@@ -136,6 +136,18 @@ TEST_F(Expand, RefusesWhatCannotBe) {
   EXPECT_THAT(expand({}).err, HasSubstr("network alone has no units that could go: [fc fc]: it is the output"));
 }
 
+// The benchmark of the model's own speed, with a model that knows every op.
+TEST_F(Expand, PredictionsAreTimed) {
+  write_model(device_);
+  const Result r = run({"bench", "predict", "--time-model", "times.json", "--zoo", "lenet", "--runs", "2", "--seconds",
+                        "0", "--json", "-"});
+  ASSERT_EQ(r.status, 0) << r.err;
+  const auto json = nlohmann::json::parse(r.out);
+  EXPECT_GE(json["layers"], 7);
+  EXPECT_GT(json["prediction_us"], 0.0);
+  EXPECT_GT(json["time_alone_us"], 0.0);
+}
+
 TEST_F(Expand, SaysWhatWasNotSampled) {
   write_model(device_);
   auto json = nlohmann::json::parse(core::read_file(path("times.json")));

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "tests/cli/program.h"
+#include "tests/cli/profiling_program.h"
 #include "tests/profile/samples.h"
 
 namespace fdi::cli {
@@ -14,32 +14,6 @@ namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
-
-class Profiling : public Program {
- protected:
-  void SetUp() override {
-    Program::SetUp();
-    ::setenv("FASTDEEPIOT_DB", path("f.db").c_str(), 1);
-    core::write_file_atomically(path("scope.json"), R"({"ops": ["fc"], "fc_dim": [1, 40]})");
-  }
-  void TearDown() override {
-    ::unsetenv("FASTDEEPIOT_DB");
-    Program::TearDown();
-  }
-  json run_json(std::vector<std::string> arguments) {
-    arguments.insert(arguments.end(), {"--json", "-"});
-    const Result r = run(arguments);
-    EXPECT_EQ(r.status, 0) << arguments[0] << ": " << r.err;
-    return json::parse(r.out, nullptr, false);
-  }
-  void refused(const std::vector<std::string>& arguments, const std::string& message) {
-    const Result r = run(arguments);
-    EXPECT_EQ(r.status, 2) << arguments[0];
-    EXPECT_THAT(r.err, HasSubstr(message));
-    EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << r.err;
-  }
-  const std::vector<std::string> small_ = {"profile", "--scope", "scope.json", "--samples", "60", "--passes", "2"};
-};
 
 TEST_F(Profiling, FromMeasuringToPredicting) {
   refused({"fit"}, "f.db: there is no such database; `fastdeepiot profile` makes one");
@@ -89,6 +63,20 @@ TEST_F(Profiling, FromMeasuringToPredicting) {
   ASSERT_EQ(predicted["outside_scope"].size(), 1U);
   EXPECT_THAT(predicted["outside_scope"][0].get<std::string>(), HasSubstr("b: "));
 
+  const json narrowed = run_json({"predict", "--spec", "net.json", "--narrowed", "3", "--measure"});
+  ASSERT_EQ(narrowed["networks"].size(), 3U);
+  double worst = 0;
+  for (const json& network : narrowed["networks"]) {
+    EXPECT_LE(network["network"]["layers"][0]["units"], 20);
+    EXPECT_EQ(network["network"]["layers"][1]["units"], 70);  // the output
+    const double measured = network["measured_ms"], told = network["predicted_ms"];
+    worst = std::max(worst, std::abs(told / measured - 1));
+  }
+  EXPECT_DOUBLE_EQ(narrowed["worst_error"], worst);
+  EXPECT_LE(narrowed["median_error"], worst);
+  EXPECT_FALSE(run_json({"predict", "--spec", "net.json", "--narrowed", "3"}).contains("worst_error"));
+  refused({"predict", "--spec", "net.json", "--narrowed", "-1"}, "--narrowed -1: wanted 1 to 1000");
+
   const std::string shown = run({"predict", "--spec", "net.json"}).out;
   EXPECT_THAT(shown, HasSubstr("\nrules\n   1  fc, "));
   std::istringstream lines(shown);
@@ -126,80 +114,6 @@ TEST_F(Profiling, FromMeasuringToPredicting) {
   EXPECT_EQ(run_json({"db", "list"}).size(), 0U);
   EXPECT_THAT(run({"db", "import", "all.json"}).out, HasSubstr("1 runs read, 10 new readings, 1 new models"));
   EXPECT_THAT(run({"db", "show", "1"}).out, HasSubstr("60 fc"));
-}
-
-// Times of cold caches are kept apart: no prediction is made of them unasked.
-TEST_F(Profiling, ColdCachesMakeNoModelOfTheDevice) {
-  std::vector<std::string> cold = small_;
-  cold.insert(cold.end(), {"--cache", "cold"});
-  const json run_of = run_json(cold);
-  EXPECT_EQ(run_of["samples"], 60);
-  refused({"fit"}, "f.db holds sweeps or warm and cold caches only; `fit --run N` takes those");
-  const Result r = run({"fit", "--run", run_of["run"].dump()});
-  EXPECT_EQ(r.status, 0) << r.err;
-  EXPECT_THAT(r.out, HasSubstr("not kept in the database"));
-  EXPECT_EQ(run_json({"db", "list"})[0]["models"].size(), 0U);
-  cold.back() = "warm";
-  EXPECT_EQ(run_json(cold)["samples"], 60);
-}
-
-TEST_F(Profiling, AnAdaptiveRunStopsAtItsTargetAndGoesOnToAnother) {
-  std::vector<std::string> adaptive = small_;
-  adaptive.insert(adaptive.end(), {"--samples", "96", "--adaptive", "--target-mape", "100000"});
-  adaptive.erase(adaptive.begin() + 3, adaptive.begin() + 5);  // small_'s own --samples
-  const json first = run_json(adaptive);
-  EXPECT_EQ(first["samples"], 64);  // the least
-  adaptive.back() = "0.0001";
-  const Result more = run(adaptive);
-  EXPECT_EQ(more.status, 0) << more.err;
-  EXPECT_THAT(more.err, HasSubstr("going on with"));
-  EXPECT_THAT(more.out, HasSubstr("64 samples:"));
-  EXPECT_THAT(more.out, HasSubstr("96 samples:"));
-  EXPECT_EQ(run_json({"db", "list"})[0]["runs"].size(), 1U);
-  adaptive.back() = "100000";
-  EXPECT_EQ(run_json(adaptive)["samples"], 64);
-}
-
-// Profile, fit and predict on a device behind an agent; where the agent dies, what was measured is there.
-TEST_F(Profiling, ThroughAnAgent) {
-  const std::string agent = std::string("exec:'") + FDI_AGENT + "'";
-  std::vector<std::string> there = small_;
-  there.insert(there.end(), {"--device", agent, "--isa", "scalar", "--threads", "2"});
-  const json first = run_json(there);
-  EXPECT_EQ(first["samples"], 60);
-  EXPECT_THAT(first["device"].get<std::string>(), HasSubstr("scalar | 2 threads"));
-  const std::vector<std::string> where = {"--device", agent, "--isa", "scalar", "--threads", "2"};
-  const auto with = [&](std::vector<std::string> command) {
-    command.insert(command.end(), where.begin(), where.end());
-    return command;
-  };
-  EXPECT_EQ(run_json(with({"fit"}))["ops"]["fc"]["samples"], 60);
-  core::write_file_atomically(path("net.json"), R"({"name": "n", "input": [20], "layers": [
-    {"op": "fc", "name": "a", "inputs": ["input"], "units": 20}]})");
-  EXPECT_GT(run_json(with({"predict", "--spec", "net.json", "--measure"}))["measured_ms"], 0.0);
-
-  // One that passes on its greeting and three readings, and dies whenever it is started.
-  core::write_file_atomically(path("dying.sh"), std::string("'") + FDI_AGENT + "' | sed -u 4q\n");
-  const Result r = run({"profile", "--scope", "scope.json", "--samples", "60", "--passes", "2", "--seed", "2",
-                        "--device", "exec:sh " + path("dying.sh")});
-  EXPECT_EQ(r.status, 0) << r.err;  // it was started anew each time
-  EXPECT_EQ(run_json({"db", "list"})[1]["runs"][0]["readings"], 10);
-  core::write_file_atomically(path("dying.sh"), std::string("'") + FDI_AGENT + "' | sed -u 1q\n");
-  std::vector<std::string> lost = small_;
-  lost.insert(lost.end(), {"--passes", "3", "--seed", "2", "--device", "exec:sh " + path("dying.sh")});
-  lost.erase(lost.begin() + 5, lost.begin() + 7);  // small_'s own --passes
-  const Result gone = run(lost);
-  EXPECT_EQ(gone.status, 2);
-  EXPECT_THAT(gone.err, HasSubstr("lost 3 times while timing"));
-  EXPECT_EQ(run_json({"db", "list"})[1]["runs"][0]["readings"], 10);  // all that was measured
-
-  // An agent whose command says qemu is emulated: no model unless it is asked for.
-  std::filesystem::create_symlink(FDI_AGENT, path("qemu-agent"));
-  std::vector<std::string> emulated = small_;
-  emulated.insert(emulated.end(), {"--device", "exec:" + path("qemu-agent")});
-  EXPECT_EQ(run_json(emulated)["samples"], 60);
-  refused({"fit", "--device", "exec:" + path("qemu-agent")}, "is an emulated device, whose times mean nothing");
-  EXPECT_THAT(run({"fit", "--force", "--device", "exec:" + path("qemu-agent")}).out, HasSubstr("EMULATED"));
 }
 
 TEST_F(Profiling, ADeviceWithoutAModelIsProfiledOnce) {
@@ -257,75 +171,6 @@ TEST_F(Profiling, BadSamplesAreRefusedByRow) {
   // One size is the same in all: a model all the same, of the others.
   profile::write_samples_csv(path("s.csv"), good);
   EXPECT_EQ(run_json({"fit", "--samples", "s.csv"})["ops"]["fc"]["held_out"], 15);
-}
-
-TEST_F(Profiling, AStoppedRunGoesOn) {
-  std::vector<std::string> slow = small_;
-  slow.back() = "400";  // passes
-  const pid_t child = start(slow);
-  const auto stored = [&] {
-    if (!std::filesystem::exists(path("f.db"))) return 0;
-    const Result list = run({"db", "list", "--json", "-"});  // may come before the tables are there
-    const json devices = list.status == 0 ? json::parse(list.out) : json::array();
-    return devices.empty() || devices[0]["runs"].empty() ? 0 : devices[0]["runs"][0]["readings"].get<int>();
-  };
-  while (stored() <= 10 && ::waitpid(child, nullptr, WNOHANG) == 0) ::usleep(20'000);
-  ::kill(child, SIGKILL);
-  EXPECT_EQ(finish(child).status, -1) << "the run ended before it could be killed";
-  const json list = run_json({"db", "list"});
-  const int kept = list[0]["runs"][0]["readings"];
-  EXPECT_GT(kept, 10);
-  EXPECT_EQ(list[0]["runs"][0]["finished"], "");
-  const int passes = kept / 5 + 2;  // of five jobs each: some are still missing
-  slow.back() = std::to_string(passes);
-  const Result rest = run(slow);
-  EXPECT_EQ(rest.status, 0);
-  EXPECT_THAT(rest.err, HasSubstr("going on with " + std::to_string(kept) + " readings"));
-  EXPECT_EQ(run_json({"db", "list"})[0]["runs"][0]["readings"], 5 * passes);
-}
-
-TEST_F(Profiling, SweepsSizes) {
-  const json rows =
-      run_json({"sweep", "--op", "fc", "--vary", "in_dim,out_dim=4..12:4", "--svg", "s.svg", "--csv", "s.csv"});
-  ASSERT_EQ(rows.size(), 3U);
-  for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(rows[i]["config"]["in_dim"], 4 * (i + 1));
-    EXPECT_EQ(rows[i]["config"]["out_dim"], 4 * (i + 1));
-    EXPECT_GT(rows[i]["median_us"], 0.0);
-    EXPECT_GE(rows[i]["rel_mad"], 0.0);
-  }
-  EXPECT_THAT(core::read_file(path("s.csv")), HasSubstr("\nfc,"));
-  if (std::system("command -v gnuplot >/dev/null") == 0) {
-    EXPECT_THAT(core::read_file(path("s.svg")), HasSubstr("<svg"));
-  }
-}
-
-// A sweep is stored as it is measured: stopped, it goes on; asked for again, it is made again. No model comes of it.
-TEST_F(Profiling, AStoppedSweepGoesOn) {
-  const std::vector<std::string> sweep = {"sweep", "--op", "fc", "--vary", "in_dim,out_dim=4..48:4", "--passes"};
-  std::vector<std::string> asked = sweep;
-  asked.emplace_back("1000");
-  const pid_t child = start(asked);
-  const auto stored = [&] {
-    if (!std::filesystem::exists(path("f.db"))) return 0;
-    const Result list = run({"db", "list", "--json", "-"});
-    const json devices = list.status == 0 ? json::parse(list.out) : json::array();
-    return devices.empty() || devices[0]["runs"].empty() ? 0 : devices[0]["runs"][0]["readings"].get<int>();
-  };
-  while (stored() <= 5 && ::waitpid(child, nullptr, WNOHANG) == 0) ::usleep(20'000);
-  ::kill(child, SIGKILL);
-  EXPECT_EQ(finish(child).status, -1) << "the sweep ended before it could be killed";
-  const int kept = stored();
-  asked.back() = std::to_string(kept + 1);
-  const Result rest = run(asked);
-  EXPECT_EQ(rest.status, 0) << rest.err;
-  EXPECT_THAT(rest.err, HasSubstr("going on with " + std::to_string(kept) + " readings"));
-  EXPECT_EQ(stored(), kept + 1);  // one job of twelve layers
-  asked.back() = "2";
-  EXPECT_EQ(run(asked).status, 0);
-  EXPECT_EQ(stored(), 2);
-  EXPECT_THAT(run({"db", "list"}).out, HasSubstr("a sweep, 1 jobs"));
-  refused({"fit"}, "holds sweeps");
 }
 
 TEST_F(Profiling, AMistypedDatabaseIsNotMade) {
