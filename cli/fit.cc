@@ -29,6 +29,7 @@ struct FitFlags {
 struct Chosen {
   profile::SampleSet set;
   bool usual = true;
+  std::unique_ptr<profile::Runner> runner = nullptr;  // of the device, where it was asked who it is
 };
 Chosen read_samples(const FitFlags& flags, std::optional<profile::Store>& store) {
   if (!flags.samples.empty()) return {profile::read_samples_csv(flags.samples)};
@@ -40,7 +41,8 @@ Chosen read_samples(const FitFlags& flags, std::optional<profile::Store>& store)
     core::fail("--run {}: there is none in {}; `fastdeepiot db list` shows them", flags.run,
                store_path(flags.profiling.database));
   }
-  const device::Identity identity = make_runner(flags.profiling)->identity();
+  std::unique_ptr<profile::Runner> runner = make_runner(flags.profiling);
+  const device::Identity identity = runner->identity();
   const std::optional<profile::Store::Device> device = store->find_device(identity);
   profile::SampleSet set{identity, {}};
   if (device) set = stored_samples(*store, *device);
@@ -51,9 +53,9 @@ Chosen read_samples(const FitFlags& flags, std::optional<profile::Store>& store)
           "{}: {} holds sweeps or warm and cold caches only; `fit --run N` takes those, `fastdeepiot profile` more",
           device::key(identity), database);
     core::fail("{}: nothing was measured on this device in {}{}; `fastdeepiot profile` does that",
-               device::key(identity), database, other_versions(database, identity));
+               device::key(identity), database, other_devices(database, identity));
   }
-  return {set};
+  return {set, true, std::move(runner)};
 }
 
 std::string quality_table(const profile::TimeModel& model) {
@@ -80,10 +82,10 @@ void fit(const FitFlags& flags) {
   if (!flags.out.empty()) check_writable(flags.out);
   std::optional<profile::Store> store;
   if (flags.samples.empty()) store.emplace(store_path(flags.profiling.database), profile::Store::Missing::kRefuse);
-  const auto [set, usual] = read_samples(flags, store);
+  const auto [set, usual, runner] = read_samples(flags, store);
   // Others are to be looked at: `predict` and `compress` take the newest that the database has.
   const bool keep = store && usual && flags.features == "granular" && flags.weighting == "relative";
-  const auto [model, id] = fit_model(set, options, flags.force, keep ? &*store : nullptr);
+  const auto [model, id] = fit_model(set, options, flags.force, keep ? &*store : nullptr, runner.get());
   if (!flags.out.empty()) core::write_file_atomically(flags.out, model.to_json().dump(2) + "\n");
   if (!flags.figures.empty()) draw_figures(flags.figures, set, model, options);
   const CommonOptions& common = flags.profiling.common;

@@ -31,7 +31,7 @@ struct PredictFlags {
   bool measure = false, force = false, make_model = false;
 };
 
-// The paper's section 4.3: a device that has no model is profiled, here for the layers of one network.
+// A device that has no model is profiled, here for the layers of one network.
 void make_model(const PredictFlags& flags, profile::Runner& runner, const nn::NetworkSpec& network) {
   ProfileFlags asked = flags.profile;
   asked.specs = {network};
@@ -40,14 +40,16 @@ void make_model(const PredictFlags& flags, profile::Runner& runner, const nn::Ne
   profile::FitOptions options;
   options.seed = flags.profile.profiling.common.seed;
   const profile::SampleSet set = stored_samples(store, store.find_device(runner.identity()).value());
-  fit_model(set, options, flags.force, &store);
+  fit_model(set, options, flags.force, &store, &runner);
 }
 
+// The paper's section 4.3: the database is asked for a model, then the device; only then is it profiled.
 ChosenTimeModel choose_model(const PredictFlags& flags, profile::Runner& runner, const nn::NetworkSpec& network,
                              const std::string& name) {
   const ProfilingOptions& p = flags.profile.profiling;
   const TimingOptions timing{p.engine, p.common.isa, p.common.threads, flags.time_model, p.database, flags.force};
   auto found = find_time_model(timing, runner.identity(), network);
+  if (!found && take_kept_model(runner, p.database)) found = find_time_model(timing, runner.identity(), network);
   if (!found && flags.make_model) {
     make_model(flags, runner, network);
     found = find_time_model(timing, runner.identity(), network);

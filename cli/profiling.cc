@@ -1,7 +1,8 @@
 // See profiling.h.
 #include "cli/profiling.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -111,26 +112,57 @@ profile::SampleSet stored_samples(profile::Store& store, const profile::Store::D
   return set;
 }
 
-std::string other_versions(const std::string& database, const device::Identity& identity) {
+std::string other_devices(const std::string& database, const device::Identity& identity) {
   if (!std::filesystem::exists(database)) return "";
   profile::Store store(database);
-  std::string versions;
+  std::vector<std::string> others;
   for (const profile::Store::Device& device : store.devices()) {
-    device::Identity same = device.identity;
-    same.engine_version = identity.engine_version;
-    if (device::key(same) == device::key(identity) && device::key(device.identity) != device::key(identity))
-      versions += (versions.empty() ? "" : ", ") + device.identity.engine_version;
+    const device::Identity& other = device.identity;
+    if (device::key(other) == device::key(identity)) continue;
+    std::vector<std::string> differs;
+    if (other.machine != identity.machine || other.cpu != identity.cpu) differs.emplace_back("another machine");
+    if (other.os != identity.os) differs.emplace_back("another system");
+    if (other.engine != identity.engine)
+      differs.push_back("engine " + other.engine);
+    else if (other.engine_version != identity.engine_version)
+      differs.push_back(fmt::format("{} {}, other kernels", other.engine, other.engine_version));
+    if (other.isa != identity.isa) differs.push_back("ISA " + other.isa);
+    if (other.threads != identity.threads)
+      differs.push_back(fmt::format("{} thread{}", other.threads, other.threads == 1 ? "" : "s"));
+    if (other.frequency_mhz != identity.frequency_mhz) differs.push_back(fmt::format("{} MHz", other.frequency_mhz));
+    others.push_back(fmt::format("{}", fmt::join(differs, ", ")));
   }
-  return versions.empty() ? "" : fmt::format(" (what it holds is of {} {}, other kernels)", identity.engine, versions);
+  return others.empty() ? "" : fmt::format(" (what it holds is of {})", fmt::join(others, "; "));
 }
 
-Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& options, bool force, profile::Store* store) {
+Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& options, bool force, profile::Store* store,
+                 profile::Runner* runner) {
   if (set.device.emulated && !force)
     core::fail("{}: is an emulated device, whose times mean nothing; --force makes a model of them all the same",
                device::key(set.device));
   Fitted fitted{profile::TimeModel::fit(set, options)};
   if (store != nullptr) fitted.id = store->add_model(set.device, fitted.model.to_json());
+  if (store != nullptr && runner != nullptr) try {
+      runner->keep_model(fitted.model.to_json());
+    } catch (const core::Error& e) {
+      fmt::print(stderr, "the device does not keep the model: {}\n", e.what());
+    }
   return fitted;
+}
+
+bool take_kept_model(profile::Runner& runner, const std::string& database) {
+  try {
+    const nlohmann::json kept = runner.kept_model();
+    if (kept.is_null()) return false;
+    const profile::TimeModel model = profile::TimeModel::from_json(kept, "the device's model");
+    profile::Store store(store_path(database));
+    const int64_t id = store.add_model(model.device(), kept);
+    fmt::print(stderr, "the device keeps a time model: it is model {} in {} now\n", id, store_path(database));
+    return true;
+  } catch (const core::Error& e) {
+    fmt::print(stderr, "the model that the device keeps is left out: {}\n", e.what());
+    return false;
+  }
 }
 
 double profiled_reference_us(profile::Store& store, const device::Identity& identity) {

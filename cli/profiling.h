@@ -42,16 +42,21 @@ bool in_networks(const profile::Store::Run& run);
 // component. Empty where nothing was.
 profile::SampleSet stored_samples(profile::Store& store, const profile::Store::Device& device, int64_t run = 0);
 
-// " (what it holds is of native 0.1.0, other kernels)" where the database knows this device with other versions of its
-// engine; else empty. Makes no database.
-std::string other_versions(const std::string& database, const device::Identity& identity);
+// " (what it holds is of native 0.1.0, other kernels; engine onednn)": how the database's devices differ from this one;
+// empty where there are none. Makes no database.
+std::string other_devices(const std::string& database, const device::Identity& identity);
 
-// Learns a model from the samples and keeps it in the store. An emulated device is refused unless `force`.
+// Learns a model from the samples and keeps it in the store, and on the device where `runner` reaches one behind an
+// agent (says on standard error where it cannot). An emulated device is refused unless `force`.
 struct Fitted {
   profile::TimeModel model;
   int64_t id = 0;  // in the store; 0: there is none
 };
-Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& options, bool force, profile::Store* store);
+Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& options, bool force, profile::Store* store,
+                 profile::Runner* runner);
+// Takes over into the database what the device keeps of itself (paper section 4.3); false where it keeps nothing that
+// can be read, which is said on standard error.
+bool take_kept_model(profile::Runner& runner, const std::string& database);
 
 // Times whole networks on the runner's device, live; says on standard error where the machine was busy or slower than
 // it was when `database` was filled.

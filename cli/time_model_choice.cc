@@ -117,7 +117,7 @@ void fail_no_time_model(const TimingOptions& options, const device::Identity& de
       "{}: no time model of {} in {}{}; run `fastdeepiot profile --for {}{}`, then `fastdeepiot fit{}`, or give "
       "--time-model FILE",
       device::key(device), ops_of(network), store_path(options.database),
-      other_versions(store_path(options.database), device), name, flags, flags);
+      other_devices(store_path(options.database), device), name, flags, flags);
 }
 
 std::vector<std::string> outside_scope(const profile::NetworkPrediction& prediction) {

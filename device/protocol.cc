@@ -3,6 +3,7 @@
 #include <istream>
 
 #include "device/json.h"
+#include "device/kept_model.h"
 #include "device/version.h"
 #include "kernels/isa.h"
 #include "nn/layer.h"
@@ -61,8 +62,13 @@ json answer(const json& request, std::unique_ptr<Session>& session) {
     session = std::make_unique<Session>(settings_from_json(member(request, "settings", where), where));
     return greeting(*session);
   }
-  if (ask != "measure") core::fail("{}: \"ask\" is \"{}\", wanted hello or measure", where, ask);
-  if (session == nullptr) core::fail("{}: measure before hello", where);
+  if (session == nullptr) core::fail("{}: {} before hello", where, ask);
+  if (ask == "model") return {{"answer", "model"}, {"model", kept_model(session->identity())}};
+  if (ask == "keep") {
+    keep_model(session->identity(), member(request, "model", where));
+    return {{"answer", "kept"}};
+  }
+  if (ask != "measure") core::fail("{}: \"ask\" is \"{}\", wanted hello, measure, model or keep", where, ask);
   const Job job = job_from_json(member(request, "job", where), where);
   const MeasureOptions options = options_from_json(member(request, "options", where), where);
   return {{"answer", "reading"}, {"id", id_of(request)}, {"reading", reading_to_json(session->measure(job, options))}};
@@ -77,11 +83,11 @@ std::vector<std::string> texts_member(const json& object, const char* key, const
   return texts;
 }
 
-// The kind of answer; an error is thrown.
-std::string kind_of(const json& answer, const std::string& where) {
-  std::string kind = text_member(answer, "answer", where);
+// Throws what the answer says where it is an error.
+void check_kind(const json& answer, std::string_view wanted, std::string_view asked, const std::string& where) {
+  const std::string kind = text_member(answer, "answer", where);
   if (kind == "error") core::fail("{}: {}", where, text_member(answer, "message", where));
-  return kind;
+  if (kind != wanted) core::fail("{}: answered \"{}\" to {}", where, kind, asked);
 }
 
 }  // namespace
@@ -110,9 +116,12 @@ json measure_request(int64_t id, const Job& job, const MeasureOptions& options) 
   return {{"ask", "measure"}, {"id", id}, {"job", job_to_json(job)}, {"options", options_to_json(options)}};
 }
 
+json model_request() { return {{"ask", "model"}}; }
+
+json keep_request(const json& model) { return {{"ask", "keep"}, {"model", model}}; }
+
 Greeting greeting_from_json(const json& answer, const std::string& where) {
-  if (const std::string kind = kind_of(answer, where); kind != "hello")
-    core::fail("{}: answered \"{}\" to hello", where, kind);
+  check_kind(answer, "hello", "hello", where);
   Greeting g;
   // The version first: another one's greeting may look different from here on.
   g.protocol = int_member(answer, "protocol", 0, 1 << 20, where);
@@ -129,13 +138,19 @@ Reading answered_reading(const json& answer, int64_t id, size_t layers, const st
   constexpr const char* kRemedy = "start it anew, and see that nobody else talks to it";
   if (const int64_t got = id_of(answer); got != id && answer.is_object() && answer.contains("id"))
     core::fail("{}: answered request {} when asked {}; {}", where, got, id, kRemedy);
-  if (const std::string kind = kind_of(answer, where); kind != "reading")
-    core::fail("{}: answered \"{}\" to measure", where, kind);
+  check_kind(answer, "reading", "measure", where);
   member(answer, "id", where);
   Reading reading = reading_from_json(member(answer, "reading", where), where);
   if (reading.layers.size() != layers)
     core::fail("{}: answered times of {} layers when asked for {}; {}", where, reading.layers.size(), layers, kRemedy);
   return reading;
 }
+
+json answered_model(const json& answer, const std::string& where) {
+  check_kind(answer, "model", "model", where);
+  return member(answer, "model", where);
+}
+
+void check_kept(const json& answer, const std::string& where) { check_kind(answer, "kept", "keep", where); }
 
 }  // namespace fdi::device

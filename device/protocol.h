@@ -4,6 +4,10 @@
 //      "identity": {...}}
 //   > {"ask": "measure", "id": 7, "job": {...}, "options": {...}}
 //   < {"answer": "reading", "id": 7, "reading": {...}}       or {"answer": "error", "id": 7, "message": "..."}
+//   > {"ask": "model"}                                       the time model that the device keeps of itself, or null
+//   < {"answer": "model", "model": {...}}
+//   > {"ask": "keep", "model": {...}}
+//   < {"answer": "kept"}
 // A hello comes first and may come again. The agent ends when its standard input does.
 #pragma once
 #include <cstdint>
@@ -28,6 +32,8 @@ void serve(std::istream& in, const std::function<void(const std::string&)>& repl
 // The other side.
 nlohmann::json hello_request(const EngineSettings& settings);
 nlohmann::json measure_request(int64_t id, const Job& job, const MeasureOptions& options);
+nlohmann::json model_request();
+nlohmann::json keep_request(const nlohmann::json& model);
 
 struct Greeting {
   int protocol = 0;
@@ -40,5 +46,7 @@ struct Greeting {
 Greeting greeting_from_json(const nlohmann::json& answer, const std::string& where);
 // The reading of request `id`, of a job of `layers` layers: nothing else is one.
 Reading answered_reading(const nlohmann::json& answer, int64_t id, size_t layers, const std::string& where);
+nlohmann::json answered_model(const nlohmann::json& answer, const std::string& where);  // null: it keeps none
+void check_kept(const nlohmann::json& answer, const std::string& where);
 
 }  // namespace fdi::device

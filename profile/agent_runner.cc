@@ -85,4 +85,19 @@ device::Reading AgentRunner::measure(const device::Job& job, const device::Measu
              where_, kAttempts, nn::describe(job.networks.front().layers.front()), how);
 }
 
+nlohmann::json AgentRunner::ask_once(const nlohmann::json& request) {
+  try {
+    if (agent_ == nullptr) connect();
+    return ask(request, patience_.hello_seconds);
+  } catch (const Lost& lost) {
+    core::fail("{}: the connection is lost ({}); try again", where_, lost.how);
+  }
+}
+
+nlohmann::json AgentRunner::kept_model() { return device::answered_model(ask_once(device::model_request()), where_); }
+
+void AgentRunner::keep_model(const nlohmann::json& model) {
+  device::check_kept(ask_once(device::keep_request(model)), where_);
+}
+
 }  // namespace fdi::profile

@@ -27,12 +27,15 @@ class AgentRunner : public Runner {
   device::Identity identity() override { return identity_; }
   bool supports(nn::Op op) override;
   device::Reading measure(const device::Job& job, const device::MeasureOptions& options) override;
+  nlohmann::json kept_model() override;
+  void keep_model(const nlohmann::json& model) override;
 
  private:
   struct Lost {  // what became of the connection
     std::string how;
   };
   nlohmann::json ask(const nlohmann::json& request, double seconds);  // throws Lost
+  nlohmann::json ask_once(const nlohmann::json& request);             // throws Error where the connection is lost
   void connect();                                                     // throws Lost
 
   std::string where_;

@@ -1,6 +1,7 @@
 // make_runner: what the user's --device means.
 #include "profile/runner.h"
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/error.h"
@@ -39,11 +40,16 @@ std::vector<std::string> agent_command(const std::string& where) {
     const auto [host, path] = host_and_path(rest, "fastdeepiot-agent");
     return {"ssh", "-T", "-o", "BatchMode=yes", host, path};
   }
-  if (kind == "adb") return {"adb", "-s", rest, "shell", "-T", "/data/local/tmp/fastdeepiot-agent"};
+  if (kind == "adb")  // the one folder that a shell there may write to
+    return {"adb",   "-s", rest,
+            "shell", "-T", "FASTDEEPIOT_MODELS=/data/local/tmp/fastdeepiot-models /data/local/tmp/fastdeepiot-agent"};
   return {};
 }
 
 }  // namespace
+
+nlohmann::json Runner::kept_model() { return nullptr; }
+void Runner::keep_model(const nlohmann::json& model) {}
 
 std::unique_ptr<Runner> make_runner(const std::string& where, const EngineSettings& settings) {
   if (where == "local") return std::make_unique<LocalRunner>(settings);

@@ -1,6 +1,7 @@
 // Runners: where a job is timed. This machine, or the agent on another one behind a command, ssh or adb.
 #pragma once
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "device/identity.h"
@@ -18,6 +19,10 @@ class Runner {
   virtual bool supports(nn::Op op) = 0;
   // Throws Error where the device is lost for good; a lost connection is opened anew and the job asked for again.
   virtual device::Reading measure(const device::Job& job, const device::MeasureOptions& options) = 0;
+  // The time model that a device behind an agent keeps of itself (paper section 4.3), as TimeModel::to_json writes it.
+  // Null where it keeps none; this machine's models are the database's. Both throw Error with what the device says.
+  virtual nlohmann::json kept_model();
+  virtual void keep_model(const nlohmann::json& model);
 };
 
 // "local", "exec:qemu-aarch64-static ./fastdeepiot-agent", "ssh:pi@board", "adb:SERIAL". Throws Error for anything

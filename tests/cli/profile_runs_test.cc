@@ -57,7 +57,17 @@ TEST_F(Profiling, ThroughAnAgent) {
   EXPECT_EQ(run_json(with({"fit"}))["ops"]["fc"]["samples"], 60);
   core::write_file_atomically(path("net.json"), R"({"name": "n", "input": [20], "layers": [
     {"op": "fc", "name": "a", "inputs": ["input"], "units": 20}]})");
-  EXPECT_GT(run_json(with({"predict", "--spec", "net.json", "--measure"}))["measured_ms"], 0.0);
+  const json predicted = run_json(with({"predict", "--spec", "net.json", "--measure"}));
+  EXPECT_GT(predicted["measured_ms"], 0.0);
+
+  // The device keeps its model: who has no database, or one that knows nothing of it, is told by the device.
+  const Result elsewhere = run(with({"predict", "--spec", "net.json", "--db", "else.db", "--json", "p.json"}));
+  EXPECT_EQ(elsewhere.status, 0) << elsewhere.err;
+  EXPECT_EQ(json::parse(core::read_file(path("p.json")))["predicted_ms"], predicted["predicted_ms"]);
+  EXPECT_THAT(elsewhere.err, HasSubstr("the device keeps a time model: it is model 1 in else.db now"));
+  for (const auto& file : std::filesystem::directory_iterator(path("models")))
+    core::write_file_atomically(file.path(), "{");
+  refused(with({"predict", "--spec", "net.json", "--db", "none.db"}), "no time model of fc in none.db", 2);
 
   // One that passes on its greeting and three readings, and dies whenever it is started.
   const auto dies_after = [&](int lines) {

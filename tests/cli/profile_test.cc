@@ -108,6 +108,8 @@ TEST_F(Profiling, FromMeasuringToPredicting) {
     if (asked[0] == "predict") asked.insert(asked.end(), {"--spec", "net.json"});
     refused(asked, "earlier.db (what it holds is of native 0.0.1, other kernels)");
   }
+  refused({"fit", "--isa", "scalar"}, "f.db (what it holds is of ISA ");
+  refused({"fit", "--threads", "2"}, "f.db (what it holds is of 1 thread)");
   refused({"db", "remove", "--run", "5"}, "has no run 5");
   refused({"db", "show", "5"}, "no device 5");
   EXPECT_EQ(run({"db", "remove", "--device-id", "1"}).status, 0);

@@ -14,10 +14,12 @@ class Profiling : public Program {
   void SetUp() override {
     Program::SetUp();
     ::setenv("FASTDEEPIOT_DB", path("f.db").c_str(), 1);
+    ::setenv("FASTDEEPIOT_MODELS", path("models").c_str(), 1);
     core::write_file_atomically(path("scope.json"), R"({"ops": ["fc"], "fc_dim": [1, 40]})");
   }
   void TearDown() override {
     ::unsetenv("FASTDEEPIOT_DB");
+    ::unsetenv("FASTDEEPIOT_MODELS");
     Program::TearDown();
   }
   using json = nlohmann::json;
@@ -27,11 +29,11 @@ class Profiling : public Program {
     EXPECT_EQ(r.status, 0) << arguments[0] << ": " << r.err;
     return json::parse(r.out, nullptr, false);
   }
-  void refused(const std::vector<std::string>& arguments, const std::string& message) {
+  void refused(const std::vector<std::string>& arguments, const std::string& message, int lines = 1) {
     const Result r = run(arguments);
     EXPECT_EQ(r.status, 2) << arguments[0];
     EXPECT_THAT(r.err, ::testing::HasSubstr(message));
-    EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << r.err;
+    EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), lines) << r.err;
   }
   int stored() const {  // readings of the database's first run
     if (!std::filesystem::exists(path("f.db"))) return 0;

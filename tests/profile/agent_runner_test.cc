@@ -194,7 +194,9 @@ TEST_F(ScriptedAgent, SshAndAdbAreCalledWithTheRightWords) {
   make_runner("ssh:board:/opt/agent", {});
   EXPECT_EQ(core::read_file(path("ssh.words")), "-T -o BatchMode=yes board /opt/agent\n");
   make_runner("adb:10.0.0.2:5555", {});
-  EXPECT_EQ(core::read_file(path("adb.words")), "-s 10.0.0.2:5555 shell -T /data/local/tmp/fastdeepiot-agent\n");
+  EXPECT_EQ(core::read_file(path("adb.words")),
+            "-s 10.0.0.2:5555 shell -T FASTDEEPIOT_MODELS=/data/local/tmp/fastdeepiot-models "
+            "/data/local/tmp/fastdeepiot-agent\n");
   ::setenv("PATH", old_path.c_str(), 1);
 }
 
