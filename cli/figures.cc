@@ -52,11 +52,10 @@ double safe_height(const SafeRegion& region, double in, double most) {
 profile::Figure picture(const SafeRegion& region, const device::Component& layer, double most) {
   const std::string name(profile::field_name(Op::kConv2d, region.condition.field));
   profile::Figure figure{
-      .title =
-          fmt::format("Where a {0} x {0} convolution of {1} x {2} gets faster by widening {3} to a multiple of {4}",
-                      layer.layer.attr.kernel[0], layer.in[0][0], layer.in[0][1], name,
-                      profile::format_number(region.condition.threshold)) +
-          (region.where.empty() ? "" : ", while " + region.where),
+      .title = fmt::format(
+          "Where a {0}x{0} convolution of {1}x{2} gets faster by widening {3} to a multiple of {4}{5}{6}",
+          layer.layer.attr.kernel[0], layer.in[0][0], layer.in[0][1], name,
+          profile::format_number(region.condition.threshold), region.where.empty() ? "" : "\nwhile ", region.where),
       .x = "in_channel",
       .y = "out_channel",
       .curves = {{"faster", {}, profile::Mark::kFilled},
@@ -90,16 +89,20 @@ void draw_safe_region(const std::string& prefix, const profile::SampleSet& set, 
   const bool fitted = options.features == profile::Features::kPaper;
   const profile::Tree tree =
       fitted ? model.op(Op::kConv2d).tree() : profile::OpModel::fit(Op::kConv2d, convs, of_paper).tree();
-  // The layer of the picture: of those whose way through the tree asks for a multiple, the one nearest to the middle.
+  // The layer of the picture: the one whose way through the tree asks for the multiple with the largest safe square;
+  // of equal ones the nearest to the middle.
   std::ranges::sort(convs, {},
                     [](const Sample* s) { return profile::structure_of(s->component)[profile::Field::kFlops]; });
   const size_t middle = convs.size() / 2;
   device::Component layer = convs[middle]->component;
   std::vector<SafeRegion> regions;
-  for (size_t k = 0; k < convs.size() && regions.empty(); ++k) {
+  const auto largest = [](const std::vector<SafeRegion>& of) { return std::ranges::max(of, {}, &SafeRegion::square); };
+  for (size_t k = 0; k < convs.size(); ++k) {
     const device::Component& c = convs[k % 2 == 0 ? middle + k / 2 : middle - (k + 1) / 2]->component;
-    regions = profile::safe_regions(tree, c);
-    if (!regions.empty()) layer = c;
+    std::vector<SafeRegion> found = profile::safe_regions(tree, c);
+    if (found.empty() || (!regions.empty() && largest(found).square <= largest(regions).square)) continue;
+    regions = std::move(found);
+    layer = c;
   }
   const std::string simplified = profile::simplified_model(Op::kConv2d, regions);
   nlohmann::json json = {{"layer", device::component_to_json(layer)},
@@ -119,7 +122,13 @@ void draw_safe_region(const std::string& prefix, const profile::SampleSet& set, 
                       "figure 4: there is none: no rule of the convolutions' tree (of the paper's variables, {} rules) "
                       "asks for a multiple of a channel count\n",
                       (tree.nodes.size() + 1) / 2);
-  report(profile::plot(prefix, {picture(regions[0], layer, most)}));
+  const profile::Figure figure = picture(largest(regions), layer, most);
+  const auto empty = [](const profile::Curve& curve) {
+    return std::ranges::all_of(curve.points, [](const auto& point) { return point.second <= 0; });
+  };
+  if (std::ranges::all_of(figure.curves, empty))
+    return fmt::print(stderr, "figure 4: there is none: widening to a multiple is faster nowhere\n");
+  report(profile::plot(prefix, {figure}));
   fmt::print(stderr, "figure 4: {}\n",
              simplified.empty() ? "widening to multiples is faster nowhere for sure" : simplified);
 }

@@ -56,11 +56,11 @@ Plotted draw(const std::vector<std::string>& words, std::vector<std::string> fil
   return {files, ""};
 }
 
-// A text of gnuplot's, in quotes that know one escape: the quote itself, doubled.
+// A text of gnuplot's, in quotes that know escapes: a title may have lines.
 std::string text_of(const std::string& text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? "''" : std::string(1, c == '\n' ? ' ' : c);
-  return out + "'";
+  std::string out = "\"";
+  for (const char c : text) out += c == '\n' ? "\\n" : c == '"' || c == '\\' ? std::string{'\\', c} : std::string(1, c);
+  return out + "\"";
 }
 
 // A cell of a table, and a text in it, without what separates cells.
@@ -110,14 +110,29 @@ std::string style(const Curve& curve) {
   return "";
 }
 
-// At most six numbers below a panel, whose labels would touch in half a picture; gnuplot itself may put a dozen.
-std::string few_ticks(const Figure& figure) {
+// Of all x, from 0 where the figure says so; low > high where there are none.
+std::pair<double, double> x_extent(const Figure& figure) {
   double low = figure.x_from_zero ? 0 : INFINITY, high = -INFINITY;
   for (const Curve& curve : figure.curves)
     for (const auto& [x, y] : curve.points) {
       low = std::min(low, x);
       high = std::max(high, x);
     }
+  return {low, high};
+}
+
+// gnuplot itself would go on to the next numbers of the axis on both sides.
+std::string x_range(const Figure& figure) {
+  if (!figure.labels.empty()) return fmt::format("[-0.7:{}]", figure.labels.size() - 0.3);
+  if (figure.x_from_zero) return "[0:*]";
+  const auto [low, high] = x_extent(figure);
+  const double margin = 0.02 * (high - low);
+  return high > low ? fmt::format("[{}:{}]", low - margin, high + margin) : "[*:*]";
+}
+
+// At most six numbers below a panel, whose labels would touch in half a picture; gnuplot itself may put a dozen.
+std::string few_ticks(const Figure& figure) {
+  const auto [low, high] = x_extent(figure);
   if (!(high > low)) return "autofreq";
   const double least = (high - low) / 5, decade = std::pow(10, std::floor(std::log10(least)));
   double step = 10 * decade;
@@ -127,12 +142,9 @@ std::string few_ticks(const Figure& figure) {
 }
 
 std::string commands(const Figure& figure, const std::string& data, int columns) {
-  const std::string x_range = !figure.labels.empty() ? fmt::format("[-0.7:{}]", figure.labels.size() - 0.3)
-                              : figure.x_from_zero   ? "[0:*]"
-                                                     : "[*:*]";
   std::string text = fmt::format(
       "set title {}\nset xlabel {}\nset ylabel {}\nset xrange {}\nset yrange {}\nset key {}\n", text_of(figure.title),
-      text_of(figure.x), text_of(figure.y), x_range, figure.y_from_zero ? "[0:*]" : "[*:*]",
+      text_of(figure.x), text_of(figure.y), x_range(figure), figure.y_from_zero ? "[0:*]" : "[*:*]",
       figure.curves.size() > 1 ? "tmargin center horizontal samplen 1.5" : "off");
   text += !figure.labels.empty() ? "set xtics autofreq rotate by 40 right\n"
                                  : fmt::format("set xtics norotate {}\n", columns > 1 ? few_ticks(figure) : "autofreq");

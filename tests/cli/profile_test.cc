@@ -210,5 +210,30 @@ TEST_F(Profiling, MistakesNameTheRemedy) {
   refused({"db", "list"}, "damaged");
 }
 
+// Figure 4, of an engine that takes `more` us longer where out_channel is no multiple of 16.
+TEST_F(Profiling, DrawsWhereWideningIsFaster) {
+  const auto fitted = [&](double more) {
+    profile::SampleSet set{profile::test_device(), {}};
+    for (int i = 0; i < 400; ++i) {
+      const int in = 3 + i * 37 % 61, out = i % 2 == 0 ? 16 * (1 + i * 7 % 8) : 1 + i * 29 % 128;
+      const double us = 3 + 0.01 * in * out + (out % 16 == 0 ? 0 : more);
+      set.samples.push_back({profile::conv(24, in, out), {us, us, us, 0.01, 20}, {us, us}});
+    }
+    profile::write_samples_csv(path("c.csv"), set);
+    const Result r = run({"fit", "--samples", "c.csv", "--features", "paper", "--figures", "four"});
+    EXPECT_EQ(r.status, 0) << r.err;
+    return r.err;
+  };
+  EXPECT_THAT(fitted(6), HasSubstr("figure 4: expand out_channel to multiples of 16: faster within"));
+  const json region = json::parse(core::read_file(path("four/safe_region.json")));
+  EXPECT_NEAR(region["regions"][0]["square"], 39, 3);  // 0.01 * 15 channels * in_channel < 6
+  const std::string script = core::read_file(path("four/safe_region.gp"));
+  EXPECT_THAT(script, HasSubstr("set title \"Where a 3x3 convolution of 24x24 gets faster by widening out_channel"));
+  EXPECT_THAT(script, HasSubstr("set xrange [-1"));  // a margin, and not on to the next hundred
+  std::filesystem::remove_all(path("four"));
+  EXPECT_THAT(fitted(0), HasSubstr("figure 4: there is none"));
+  EXPECT_FALSE(std::filesystem::exists(path("four/safe_region.svg")));
+}
+
 }  // namespace
 }  // namespace fdi::cli
