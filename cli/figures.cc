@@ -96,7 +96,13 @@ void draw_safe_region(const std::string& prefix, const profile::SampleSet& set, 
   const size_t middle = convs.size() / 2;
   device::Component layer = convs[middle]->component;
   std::vector<SafeRegion> regions;
-  const auto largest = [](const std::vector<SafeRegion>& of) { return std::ranges::max(of, {}, &SafeRegion::square); };
+  // What lies under a region that is safe nowhere is not had by widening.
+  const auto largest = [](const std::vector<SafeRegion>& of) {
+    const auto end = std::ranges::find(of, 0, &SafeRegion::square);
+    return end == of.begin()
+               ? of.front()
+               : *std::max_element(of.begin(), end, [](const auto& a, const auto& b) { return a.square < b.square; });
+  };
   for (size_t k = 0; k < convs.size(); ++k) {
     const device::Component& c = convs[k % 2 == 0 ? middle + k / 2 : middle - (k + 1) / 2]->component;
     std::vector<SafeRegion> found = profile::safe_regions(tree, c);
@@ -117,6 +123,7 @@ void draw_safe_region(const std::string& prefix, const profile::SampleSet& set, 
                                {"square", region.square == profile::kUnbounded ? nlohmann::json("unbounded")
                                                                                : nlohmann::json(region.square)}});
   write_json(prefix + ".json", json);
+  for (const char* earlier : {".gp", ".svg", ".plot.csv"}) std::filesystem::remove(prefix + earlier);
   if (regions.empty())
     return fmt::print(stderr,
                       "figure 4: there is none: no rule of the convolutions' tree (of the paper's variables, {} rules) "

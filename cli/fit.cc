@@ -50,7 +50,8 @@ Chosen read_samples(const FitFlags& flags, std::optional<profile::Store>& store)
     const std::string database = store_path(flags.profiling.database);
     if (device && device->readings > 0)
       core::fail(
-          "{}: {} holds sweeps or warm and cold caches only; `fit --run N` takes those, `fastdeepiot profile` more",
+          "{}: {} holds sweeps, warm and cold caches or an earlier stopwatch's times only; `fit --run N` takes those, "
+          "`fastdeepiot profile` more",
           device::key(identity), database);
     core::fail("{}: nothing was measured on this device in {}{}; `fastdeepiot profile` does that",
                device::key(identity), database, other_devices(database, identity));
@@ -85,7 +86,7 @@ void fit(const FitFlags& flags) {
   const auto [set, usual, runner] = read_samples(flags, store);
   // Others are to be looked at: `predict` and `compress` take the newest that the database has.
   const bool keep = store && usual && flags.features == "granular" && flags.weighting == "relative";
-  const auto [model, id] = fit_model(set, options, flags.force, keep ? &*store : nullptr, runner.get());
+  const auto [model, id, on_device] = fit_model(set, options, flags.force, keep ? &*store : nullptr, runner.get());
   if (!flags.out.empty()) core::write_file_atomically(flags.out, model.to_json().dump(2) + "\n");
   if (!flags.figures.empty()) draw_figures(flags.figures, set, model, options);
   const CommonOptions& common = flags.profiling.common;
@@ -93,7 +94,8 @@ void fit(const FitFlags& flags) {
                             set.device.emulated ? "  (EMULATED: these times mean nothing)" : "", model.rules(),
                             quality_table(model)));
   if (id != 0)
-    print(common, fmt::format("\nmodel {} in {}\n", id, store_path(flags.profiling.database)));
+    print(common, fmt::format("\nmodel {} in {}{}\n", id, store_path(flags.profiling.database),
+                              on_device ? ", and kept on the device" : ""));
   else if (store)
     print(common,
           "\nnot kept in the database, whose models are granular, relative and of whole networks; --out keeps it\n");

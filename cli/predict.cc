@@ -27,7 +27,7 @@ struct PredictFlags {
   ProfileFlags profile;  // of a device that has no model yet
   std::string model, zoo, spec, time_model;
   double width = 1;
-  int narrowed = 0;
+  std::optional<int> narrowed;
   bool measure = false, force = false, make_model = false;
 };
 
@@ -49,7 +49,8 @@ ChosenTimeModel choose_model(const PredictFlags& flags, profile::Runner& runner,
   const ProfilingOptions& p = flags.profile.profiling;
   const TimingOptions timing{p.engine, p.common.isa, p.common.threads, flags.time_model, p.database, flags.force};
   auto found = find_time_model(timing, runner.identity(), network);
-  if (!found && take_kept_model(runner, p.database)) found = find_time_model(timing, runner.identity(), network);
+  if (!found && take_kept_model(runner, p.database, network))
+    found = find_time_model(timing, runner.identity(), network);
   if (!found && flags.make_model) {
     make_model(flags, runner, network);
     found = find_time_model(timing, runner.identity(), network);
@@ -91,7 +92,7 @@ std::string table(const nn::NetworkSpec& spec, const profile::NetworkPrediction&
 void predict_narrowed(const PredictFlags& flags, profile::Runner& runner, const ChosenTimeModel& chosen,
                       const nn::NetworkSpec& spec) {
   const ProfilingOptions& p = flags.profile.profiling;
-  const std::vector<nn::NetworkSpec> specs = profile::narrowed_at_random(spec, flags.narrowed, p.common.seed);
+  const std::vector<nn::NetworkSpec> specs = profile::narrowed_at_random(spec, *flags.narrowed, p.common.seed);
   std::vector<profile::NetworkTiming> measured;
   if (flags.measure) measured = time_networks(runner, specs, p.database).networks;
   std::string text = chosen.note.empty() ? "" : chosen.note + "\n";
@@ -130,7 +131,8 @@ void predict_narrowed(const PredictFlags& flags, profile::Runner& runner, const 
 }
 
 void predict(const PredictFlags& flags) {
-  if (flags.narrowed < 0 || flags.narrowed > 1000) core::fail("--narrowed {}: wanted 1 to 1000", flags.narrowed);
+  if (flags.narrowed && (*flags.narrowed < 1 || *flags.narrowed > 100))
+    core::fail("--narrowed {}: wanted 1 to 100", *flags.narrowed);
   if (flags.model.empty() && flags.zoo.empty() && flags.spec.empty())
     core::fail("which network? give --model FILE, --zoo NAME or --spec FILE; see fastdeepiot predict --help");
   const std::string name = !flags.model.empty() ? flags.model
@@ -141,7 +143,7 @@ void predict(const PredictFlags& flags) {
                                                    : nn::load_model(flags.model).spec;
   const std::unique_ptr<profile::Runner> runner = make_runner(flags.profile.profiling);
   const ChosenTimeModel chosen = choose_model(flags, *runner, spec, name);
-  if (flags.narrowed > 0) return predict_narrowed(flags, *runner, chosen, spec);
+  if (flags.narrowed) return predict_narrowed(flags, *runner, chosen, spec);
   const profile::NetworkPrediction predicted = profile::predict_network(chosen.model, spec);
   std::optional<profile::NetworkTiming> measured;
   if (flags.measure)

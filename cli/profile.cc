@@ -159,7 +159,8 @@ nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner
   nlohmann::json request = {{"scope", profile::scope_to_json(scope)},
                             {"samples", flags.samples},
                             {"seed", common.seed},
-                            {"cache", flags.cache}};
+                            {"cache", flags.cache},
+                            {"stopwatch", device::kStopwatch}};
   if (flags.adaptive) request["adaptive"] = true;
   const double reference_us = profiled_reference_us(store, identity);
   const Store::Run run = store.open_run(identity, request);

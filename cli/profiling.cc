@@ -93,7 +93,8 @@ std::vector<device::Job> with_caches(std::span<const device::Job> jobs, const st
 }
 
 bool in_networks(const profile::Store::Run& run) {
-  return run.request.value("cache", "network") == "network" && !run.request.contains("sweep");
+  return run.request.value("cache", "network") == "network" && !run.request.contains("sweep") &&
+         run.request.value("stopwatch", 1) == device::kStopwatch;
 }
 
 profile::SampleSet stored_samples(profile::Store& store, const profile::Store::Device& device, int64_t run) {
@@ -113,15 +114,18 @@ profile::SampleSet stored_samples(profile::Store& store, const profile::Store::D
 }
 
 std::string other_devices(const std::string& database, const device::Identity& identity) {
+  constexpr size_t kMost = 3;
   if (!std::filesystem::exists(database)) return "";
   profile::Store store(database);
   std::vector<std::string> others;
   for (const profile::Store::Device& device : store.devices()) {
     const device::Identity& other = device.identity;
-    if (device::key(other) == device::key(identity)) continue;
+    if (device::key(other) == device::key(identity) || (device.readings == 0 && device.models == 0)) continue;
     std::vector<std::string> differs;
-    if (other.machine != identity.machine || other.cpu != identity.cpu) differs.emplace_back("another machine");
-    if (other.os != identity.os) differs.emplace_back("another system");
+    if (other.machine != identity.machine || other.cpu != identity.cpu)
+      differs.push_back(fmt::format("{} {}", other.machine, other.cpu));
+    else if (other.os != identity.os)
+      differs.push_back(other.os);
     if (other.engine != identity.engine)
       differs.push_back("engine " + other.engine);
     else if (other.engine_version != identity.engine_version)
@@ -129,10 +133,16 @@ std::string other_devices(const std::string& database, const device::Identity& i
     if (other.isa != identity.isa) differs.push_back("ISA " + other.isa);
     if (other.threads != identity.threads)
       differs.push_back(fmt::format("{} thread{}", other.threads, other.threads == 1 ? "" : "s"));
-    if (other.frequency_mhz != identity.frequency_mhz) differs.push_back(fmt::format("{} MHz", other.frequency_mhz));
+    if (other.frequency_mhz != identity.frequency_mhz)
+      differs.push_back(other.frequency_mhz > 0 ? fmt::format("{} MHz", other.frequency_mhz) : "any clock");
+    if (other.emulated != identity.emulated) differs.emplace_back(other.emulated ? "emulated" : "not emulated");
     others.push_back(fmt::format("{}", fmt::join(differs, ", ")));
   }
-  return others.empty() ? "" : fmt::format(" (what it holds is of {})", fmt::join(others, "; "));
+  if (others.empty()) return "";
+  const size_t more = others.size() > kMost ? others.size() - kMost : 0;
+  others.resize(others.size() - more);
+  return fmt::format(" (what it holds is of {}{})", fmt::join(others, "; "),
+                     more > 0 ? fmt::format("; and {} more", more) : "");
 }
 
 Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& options, bool force, profile::Store* store,
@@ -141,28 +151,15 @@ Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& optio
     core::fail("{}: is an emulated device, whose times mean nothing; --force makes a model of them all the same",
                device::key(set.device));
   Fitted fitted{profile::TimeModel::fit(set, options)};
-  if (store != nullptr) fitted.id = store->add_model(set.device, fitted.model.to_json());
-  if (store != nullptr && runner != nullptr) try {
-      runner->keep_model(fitted.model.to_json());
+  if (store == nullptr) return fitted;
+  const nlohmann::json json = fitted.model.to_json();
+  fitted.id = store->add_model(set.device, json);
+  if (runner != nullptr && !set.device.emulated) try {
+      fitted.on_device = runner->keep_model(json);
     } catch (const core::Error& e) {
       fmt::print(stderr, "the device does not keep the model: {}\n", e.what());
     }
   return fitted;
-}
-
-bool take_kept_model(profile::Runner& runner, const std::string& database) {
-  try {
-    const nlohmann::json kept = runner.kept_model();
-    if (kept.is_null()) return false;
-    const profile::TimeModel model = profile::TimeModel::from_json(kept, "the device's model");
-    profile::Store store(store_path(database));
-    const int64_t id = store.add_model(model.device(), kept);
-    fmt::print(stderr, "the device keeps a time model: it is model {} in {} now\n", id, store_path(database));
-    return true;
-  } catch (const core::Error& e) {
-    fmt::print(stderr, "the model that the device keeps is left out: {}\n", e.what());
-    return false;
-  }
 }
 
 double profiled_reference_us(profile::Store& store, const device::Identity& identity) {

@@ -35,7 +35,8 @@ nn::NetworkSpec read_network(const std::string& what, double width = 1);
 // All jobs as the cache mode of that name runs them; throws Error for an unknown one.
 std::vector<device::Job> with_caches(std::span<const device::Job> jobs, const std::string& mode);
 
-// Whether a run tells what layers take within networks: it is no sweep, and of the cache mode "network".
+// Whether a run tells what layers take within networks: it is no sweep, of the cache mode "network", and of readings
+// as they are taken now.
 bool in_networks(const profile::Store::Run& run);
 
 // Everything that was measured on a device in such runs (or in one run), the later of two readings of the same
@@ -50,13 +51,11 @@ std::string other_devices(const std::string& database, const device::Identity& i
 // agent (says on standard error where it cannot). An emulated device is refused unless `force`.
 struct Fitted {
   profile::TimeModel model;
-  int64_t id = 0;  // in the store; 0: there is none
+  int64_t id = 0;          // in the store; 0: there is none
+  bool on_device = false;  // kept there, too
 };
 Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& options, bool force, profile::Store* store,
                  profile::Runner* runner);
-// Takes over into the database what the device keeps of itself (paper section 4.3); false where it keeps nothing that
-// can be read, which is said on standard error.
-bool take_kept_model(profile::Runner& runner, const std::string& database);
 
 // Times whole networks on the runner's device, live; says on standard error where the machine was busy or slower than
 // it was when `database` was filled.

@@ -54,7 +54,7 @@ void sweep(SweepFlags& flags) {
     for (const Vary& vary : varies)
       for (const std::string& field : vary.fields)
         if (!fields.contains(field)) core::fail("--vary {}: {} has no such size", field, nn::op_name(op));
-    combine_sizes(varies, 0, flags.layer, layers);
+    layers = combine_sizes(varies, flags.layer);
   }
   if (!flags.csv.empty()) check_writable(flags.csv);
   std::string prefix = flags.svg;  // of the figure's files
@@ -89,7 +89,8 @@ void sweep(SweepFlags& flags) {
   const nlohmann::json request = {
       {"sweep", {{"vary", asked}, {"layer", sizes_json(op, flags.layer)}, {"padding", flags.padding}}},
       {"seed", options.seed},
-      {"cache", flags.cache}};
+      {"cache", flags.cache},
+      {"stopwatch", device::kStopwatch}};
   profile::Store::Run run = store.open_run(identity, request);
   if (!run.finished.empty()) {
     store.remove(profile::Store::Kind::kRun, run.id);

@@ -68,18 +68,22 @@ Vary read_vary(const std::string& text) {
   return vary;
 }
 
-void combine_sizes(const std::vector<Vary>& varies, size_t k, SweptLayer layer, std::vector<SweptLayer>& out) {
+std::vector<SweptLayer> combine_sizes(const std::vector<Vary>& varies, const SweptLayer& layer) {
   constexpr size_t kMost = 100'000;
-  if (k == varies.size()) {
-    if (out.size() == kMost) core::fail("--vary: more than {} combinations; give a larger STEP", kMost);
-    out.push_back(layer);
-    return;
+  std::vector<SweptLayer> out = {layer};
+  for (const Vary& vary : varies) {
+    const int values = (vary.high - vary.low) / vary.step + 1;
+    if (out.size() * static_cast<size_t>(values) > kMost) core::fail("--vary: more than {} combinations; give a larger STEP", kMost);
+    std::vector<SweptLayer> wider;
+    for (const SweptLayer& of : out)
+      for (int value = vary.low; value <= vary.high; value += vary.step) {
+        wider.push_back(of);
+        for (const auto& f : kFields)
+          if (std::ranges::find(vary.fields, f.name) != vary.fields.end()) wider.back().*f.value = value;
+      }
+    out = std::move(wider);
   }
-  for (int value = varies[k].low; value <= varies[k].high; value += varies[k].step) {
-    for (const auto& f : kFields)
-      if (std::ranges::find(varies[k].fields, f.name) != varies[k].fields.end()) layer.*f.value = value;
-    combine_sizes(varies, k + 1, layer, out);
-  }
+  return out;
 }
 
 device::Component swept_component(nn::Op op, const SweptLayer& l, nn::Padding padding) {

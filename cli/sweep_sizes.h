@@ -25,8 +25,8 @@ std::pair<int, int> read_extent(const std::string& text, const std::string& flag
 
 Vary read_vary(const std::string& text);  // throws Error for unknown fields and empty ranges
 
-// Every combination of the values of all `varies` from `k` on; throws Error for more than 100000.
-void combine_sizes(const std::vector<Vary>& varies, size_t k, SweptLayer layer, std::vector<SweptLayer>& out);
+// `layer` with every combination of the values of all `varies`; throws Error for more than 100000.
+std::vector<SweptLayer> combine_sizes(const std::vector<Vary>& varies, const SweptLayer& layer);
 
 // Throws Error for an op that cannot be swept, and where the window does not fit into the image.
 device::Component swept_component(nn::Op op, const SweptLayer& layer, nn::Padding padding);

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -103,6 +104,24 @@ std::optional<ChosenTimeModel> find_time_model(const TimingOptions& options, con
     chosen.note = fmt::format("model of ANOTHER DEVICE: {}, not {}", device::key(of), device::key(device));
   if (chosen.forced() && !options.force) core::fail("{}; --force takes it all the same", chosen.note);
   return chosen;
+}
+
+bool take_kept_model(profile::Runner& runner, const std::string& database, const nn::NetworkSpec& network) {
+  try {
+    const nlohmann::json kept = runner.kept_model();
+    if (kept.is_null()) return false;
+    const auto model = profile::TimeModel::from_json(kept, "its file");
+    if (const std::string unknown = ops_of(network, &model); !unknown.empty())
+      core::fail("it knows no times of {}", unknown);
+    if (device::key(model.device()) != device::key(runner.identity()))
+      core::fail("it is of {}", device::key(model.device()));
+    const int64_t id = profile::Store(store_path(database)).add_model(model.device(), kept);
+    fmt::print(stderr, "the device keeps a time model: it is model {} in {} now\n", id, store_path(database));
+    return true;
+  } catch (const core::Error& e) {
+    fmt::print(stderr, "the model that the device keeps is left out: {}\n", e.what());
+    return false;
+  }
 }
 
 void fail_no_time_model(const TimingOptions& options, const device::Identity& device, const nn::NetworkSpec& network,

@@ -51,6 +51,9 @@ struct ChosenTimeModel {
 // unless it is forced.
 std::optional<ChosenTimeModel> find_time_model(const TimingOptions& options, const device::Identity& device,
                                                const nn::NetworkSpec& network);
+// Takes over into the database what the device keeps of itself (paper section 4.3), which it says on standard error;
+// false where that is nothing, nothing that can be read, or does not know every op of the network.
+bool take_kept_model(profile::Runner& runner, const std::string& database, const nn::NetworkSpec& network);
 // Throws Error that says which commands make a model. `name`: as --for has it; `where`: as --device has it.
 [[noreturn]] void fail_no_time_model(const TimingOptions& options, const device::Identity& device,
                                      const nn::NetworkSpec& network, const std::string& name,

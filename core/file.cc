@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
@@ -123,6 +124,13 @@ std::string read_file(const std::string& path, uint64_t max_bytes) {
   }
   text.resize(got);
   return text;
+}
+
+std::string data_home() {
+  const char* data = std::getenv("XDG_DATA_HOME");
+  const char* home = std::getenv("HOME");
+  if (data != nullptr && *data != '\0') return data;
+  return home == nullptr || *home == '\0' ? "" : std::string(home) + "/.local/share";
 }
 
 }  // namespace fdi::core

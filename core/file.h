@@ -26,6 +26,9 @@ class AtomicFile {
   int fd_ = -1;
 };
 
+// Where a user's data lie: $XDG_DATA_HOME or ~/.local/share; empty where neither is known.
+std::string data_home();
+
 void write_file_atomically(const std::string& path, std::string_view text);
 // The whole file; throws Error where it cannot be read or is larger than `max_bytes`.
 std::string read_file(const std::string& path, uint64_t max_bytes = uint64_t{8} << 30);

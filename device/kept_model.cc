@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -16,26 +16,23 @@
 namespace fdi::device {
 namespace {
 
-constexpr uint64_t kMaxBytes = uint64_t{64} << 20;
-
-std::filesystem::path folder() {
-  const auto set = [](const char* name) -> std::string {
-    const char* value = std::getenv(name);
-    return value != nullptr ? value : "";
-  };
-  if (const std::string models = set("FASTDEEPIOT_MODELS"); !models.empty()) return models;
-  if (const std::string data = set("XDG_DATA_HOME"); !data.empty()) return data + "/fastdeepiot/models";
-  if (const std::string home = set("HOME"); !home.empty()) return home + "/.local/share/fastdeepiot/models";
-  core::fail("no home folder to keep a time model in: set FASTDEEPIOT_MODELS");
-}
-
-// "native-0.1.0+b288e5-avx512-1.json"
+// The key as a file's name: "board_Cortex-A76_Linux_6.1_aarch64_native_0.1.0+b288e5_neon_1_thread.json". Empty where
+// there is no folder.
 std::filesystem::path file_of(const Identity& device) {
-  std::string name = fmt::format("{}-{}-{}-{}", device.engine, device.engine_version, device.isa, device.threads);
-  if (device.frequency_mhz > 0) name += fmt::format("-{}MHz", device.frequency_mhz);
-  std::ranges::replace_if(
-      name, [](unsigned char c) { return std::isalnum(c) == 0 && c != '-' && c != '.' && c != '+' && c != '~'; }, '_');
-  return folder() / (name + ".json");
+  const char* own = std::getenv("FASTDEEPIOT_MODELS");
+  const std::string data = core::data_home();
+  const std::string folder = own != nullptr && *own != '\0' ? own : data.empty() ? "" : data + "/fastdeepiot/models";
+  if (folder.empty()) return {};
+  std::string name;
+  for (const char c : key(device)) {
+    const bool plain =
+        std::isalnum(static_cast<unsigned char>(c)) != 0 || std::string_view("-.+~").find(c) != std::string_view::npos;
+    if (plain)
+      name += c;
+    else if (!name.ends_with('_'))
+      name += '_';
+  }
+  return std::filesystem::path(folder) / (name + ".json");
 }
 
 void check_device(const nlohmann::json& model, const Identity& device, const std::string& where) {
@@ -46,9 +43,9 @@ void check_device(const nlohmann::json& model, const Identity& device, const std
 }  // namespace
 
 nlohmann::json kept_model(const Identity& device) {
-  const std::string file = file_of(device);
-  if (!std::filesystem::exists(file)) return nullptr;
-  nlohmann::json model = nn::parse_json(core::read_file(file, kMaxBytes), file);
+  const std::filesystem::path file = file_of(device);
+  if (file.empty() || !std::filesystem::exists(file)) return nullptr;
+  nlohmann::json model = nn::parse_json(core::read_file(file, kMaxModelBytes), file.string());
   check_device(model, device, file);
   return model;
 }
@@ -56,11 +53,14 @@ nlohmann::json kept_model(const Identity& device) {
 void keep_model(const Identity& device, const nlohmann::json& model) {
   check_device(model, device, "model");
   const std::filesystem::path file = file_of(device);
+  if (file.empty()) core::fail("no home folder to keep a time model in: set FASTDEEPIOT_MODELS");
+  const std::string text = model.dump();
+  if (text.size() > kMaxModelBytes) core::fail("a model of {} bytes; at most {} are kept", text.size(), kMaxModelBytes);
   std::error_code error;
   std::filesystem::create_directories(file.parent_path(), error);
   if (error)
     core::fail("{}: {}; FASTDEEPIOT_MODELS names another folder", file.parent_path().string(), error.message());
-  core::write_file_atomically(file, model.dump(1) + "\n");
+  core::write_file_atomically(file, text);
 }
 
 }  // namespace fdi::device

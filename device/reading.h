@@ -11,6 +11,10 @@
 
 namespace fdi::device {
 
+// What a reading means: raised where times of before are not to be mixed with those of now. 2: the reference kernel is
+// warm when it is timed.
+constexpr int kStopwatch = 2;
+
 struct Reading {
   Timing total;                // of all networks in turn
   std::vector<Timing> layers;  // of each of components(job)

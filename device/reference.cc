@@ -57,7 +57,7 @@ void run(int threads, int rounds, int turns) {
 }  // namespace
 
 double time_reference_us(int threads) {
-  // What ran before may have driven code and data out of the caches: after networks of 8 ms it would take 15% longer.
+  // What ran before may have driven code and data out of the caches: after networks of 7 ms it would take 15% longer.
   run(threads, 2, threads);
   const double start = steady_clock_us();
   run(threads, kRounds, kTurns);

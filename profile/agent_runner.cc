@@ -96,8 +96,9 @@ nlohmann::json AgentRunner::ask_once(const nlohmann::json& request) {
 
 nlohmann::json AgentRunner::kept_model() { return device::answered_model(ask_once(device::model_request()), where_); }
 
-void AgentRunner::keep_model(const nlohmann::json& model) {
+bool AgentRunner::keep_model(const nlohmann::json& model) {
   device::check_kept(ask_once(device::keep_request(model)), where_);
+  return true;
 }
 
 }  // namespace fdi::profile

@@ -28,7 +28,7 @@ class AgentRunner : public Runner {
   bool supports(nn::Op op) override;
   device::Reading measure(const device::Job& job, const device::MeasureOptions& options) override;
   nlohmann::json kept_model() override;
-  void keep_model(const nlohmann::json& model) override;
+  bool keep_model(const nlohmann::json& model) override;
 
  private:
   struct Lost {  // what became of the connection

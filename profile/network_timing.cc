@@ -50,13 +50,16 @@ NetworkTimings time_networks(Runner& runner, std::span<const nn::NetworkSpec> ne
        (out.slowness > kDisturbedSlowness && seconds < options.most_slow_seconds);
        seconds = options.seconds() - begin) {
     campaign.seed = static_cast<uint64_t>(passes) + 1;  // other orders each time
+    if (options.progress)
+      campaign.progress = [&, passes](const CampaignProgress& p) {
+        options.progress(passes + p.done / static_cast<int>(jobs.size()));
+      };
     const CampaignResult result = run_campaign(runner, jobs, {}, campaign);
     for (PassReading reading : result.readings) {
       reading.pass += passes;
       all.push_back(std::move(reading));
     }
     passes += campaign.passes;
-    if (options.progress) options.progress(passes);
 
     out.networks.clear();
     out.slowness = 1;

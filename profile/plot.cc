@@ -56,11 +56,11 @@ Plotted draw(const std::vector<std::string>& words, std::vector<std::string> fil
   return {files, ""};
 }
 
-// A text of gnuplot's, in quotes that know escapes: a title may have lines.
+// A text of gnuplot's, in the quotes in which it runs nothing: they know one escape, the quote itself, doubled.
 std::string text_of(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) out += c == '\n' ? "\\n" : c == '"' || c == '\\' ? std::string{'\\', c} : std::string(1, c);
-  return out + "\"";
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? "''" : c == '\n' ? "'.\"\\n\".'" : std::string(1, c);
+  return out + "'";
 }
 
 // A cell of a table, and a text in it, without what separates cells.

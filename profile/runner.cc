@@ -49,7 +49,7 @@ std::vector<std::string> agent_command(const std::string& where) {
 }  // namespace
 
 nlohmann::json Runner::kept_model() { return nullptr; }
-void Runner::keep_model(const nlohmann::json& model) {}
+bool Runner::keep_model(const nlohmann::json& model) { return false; }
 
 std::unique_ptr<Runner> make_runner(const std::string& where, const EngineSettings& settings) {
   if (where == "local") return std::make_unique<LocalRunner>(settings);

@@ -20,9 +20,10 @@ class Runner {
   // Throws Error where the device is lost for good; a lost connection is opened anew and the job asked for again.
   virtual device::Reading measure(const device::Job& job, const device::MeasureOptions& options) = 0;
   // The time model that a device behind an agent keeps of itself (paper section 4.3), as TimeModel::to_json writes it.
-  // Null where it keeps none; this machine's models are the database's. Both throw Error with what the device says.
+  // Null where it keeps none, false where it is this machine, whose models are the database's. Both throw Error with
+  // what the device says.
   virtual nlohmann::json kept_model();
-  virtual void keep_model(const nlohmann::json& model);
+  virtual bool keep_model(const nlohmann::json& model);
 };
 
 // "local", "exec:qemu-aarch64-static ./fastdeepiot-agent", "ssh:pi@board", "adb:SERIAL". Throws Error for anything

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "core/file.h"
 #include "profile/store_statement.h"
 
 namespace fdi::profile {
@@ -30,11 +31,9 @@ constexpr const char* kSchema = R"(
 
 std::string default_store_path() {
   if (const char* path = std::getenv("FASTDEEPIOT_DB"); path != nullptr && *path != '\0') return path;
-  const char* data = std::getenv("XDG_DATA_HOME");
-  const char* home = std::getenv("HOME");
-  if (data != nullptr && *data != '\0') return std::string(data) + "/fastdeepiot/fastdeepiot.db";
-  if (home == nullptr || *home == '\0') core::fail("no home folder for the database: give --db FILE or FASTDEEPIOT_DB");
-  return std::string(home) + "/.local/share/fastdeepiot/fastdeepiot.db";
+  const std::string data = core::data_home();
+  if (data.empty()) core::fail("no home folder for the database: give --db FILE or FASTDEEPIOT_DB");
+  return data + "/fastdeepiot/fastdeepiot.db";
 }
 
 Store::Store(const std::string& path, Missing missing, int wait_seconds) : path_(path), wait_seconds_(wait_seconds) {

@@ -15,7 +15,8 @@ TEST_F(Profiling, ColdCachesMakeNoModelOfTheDevice) {
   cold.insert(cold.end(), {"--cache", "cold"});
   const json run_of = run_json(cold);
   EXPECT_EQ(run_of["samples"], 60);
-  refused({"fit"}, "f.db holds sweeps or warm and cold caches only; `fit --run N` takes those");
+  refused({"fit"},
+          "f.db holds sweeps, warm and cold caches or an earlier stopwatch's times only; `fit --run N` takes those");
   const Result r = run({"fit", "--run", run_of["run"].dump()});
   EXPECT_EQ(r.status, 0) << r.err;
   EXPECT_THAT(r.out, HasSubstr("not kept in the database"));
@@ -54,7 +55,10 @@ TEST_F(Profiling, ThroughAnAgent) {
     command.insert(command.end(), where.begin(), where.end());
     return command;
   };
-  EXPECT_EQ(run_json(with({"fit"}))["ops"]["fc"]["samples"], 60);
+  const Result fitted = run(with({"fit"}));
+  EXPECT_EQ(fitted.status, 0) << fitted.err;
+  EXPECT_THAT(fitted.out, HasSubstr(", and kept on the device\n"));
+  EXPECT_EQ(fitted.err, "");
   core::write_file_atomically(path("net.json"), R"({"name": "n", "input": [20], "layers": [
     {"op": "fc", "name": "a", "inputs": ["input"], "units": 20}]})");
   const json predicted = run_json(with({"predict", "--spec", "net.json", "--measure"}));
@@ -65,6 +69,11 @@ TEST_F(Profiling, ThroughAnAgent) {
   EXPECT_EQ(elsewhere.status, 0) << elsewhere.err;
   EXPECT_EQ(json::parse(core::read_file(path("p.json")))["predicted_ms"], predicted["predicted_ms"]);
   EXPECT_THAT(elsewhere.err, HasSubstr("the device keeps a time model: it is model 1 in else.db now"));
+  // One that lacks an op is not taken over: it would be the newest in the database. Neither is what cannot be read.
+  Result refused_one = run(with({"predict", "--zoo", "lenet", "--db", "none.db"}));
+  EXPECT_EQ(refused_one.status, 2);
+  EXPECT_THAT(refused_one.err, HasSubstr("the model that the device keeps is left out: it knows no times of conv2d"));
+  EXPECT_FALSE(std::filesystem::exists(path("none.db")));
   for (const auto& file : std::filesystem::directory_iterator(path("models")))
     core::write_file_atomically(file.path(), "{");
   refused(with({"predict", "--spec", "net.json", "--db", "none.db"}), "no time model of fc in none.db", 2);
@@ -95,7 +104,9 @@ TEST_F(Profiling, ThroughAnAgent) {
   emulated.insert(emulated.end(), {"--device", "exec:" + path("qemu-agent")});
   EXPECT_EQ(run_json(emulated)["samples"], 60);
   refused({"fit", "--device", "exec:" + path("qemu-agent")}, "is an emulated device, whose times mean nothing");
-  EXPECT_THAT(run({"fit", "--force", "--device", "exec:" + path("qemu-agent")}).out, HasSubstr("EMULATED"));
+  const Result forced = run({"fit", "--force", "--device", "exec:" + path("qemu-agent")});
+  EXPECT_THAT(forced.out, HasSubstr("EMULATED"));
+  EXPECT_EQ(forced.err, "");
 }
 
 TEST_F(Profiling, AStoppedRunGoesOn) {

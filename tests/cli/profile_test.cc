@@ -75,7 +75,7 @@ TEST_F(Profiling, FromMeasuringToPredicting) {
   EXPECT_DOUBLE_EQ(narrowed["worst_error"], worst);
   EXPECT_LE(narrowed["median_error"], worst);
   EXPECT_FALSE(run_json({"predict", "--spec", "net.json", "--narrowed", "3"}).contains("worst_error"));
-  refused({"predict", "--spec", "net.json", "--narrowed", "-1"}, "--narrowed -1: wanted 1 to 1000");
+  refused({"predict", "--spec", "net.json", "--narrowed", "0"}, "--narrowed 0: wanted 1 to 100");
 
   const std::string shown = run({"predict", "--spec", "net.json"}).out;
   EXPECT_THAT(shown, HasSubstr("\nrules\n   1  fc, "));
@@ -228,9 +228,8 @@ TEST_F(Profiling, DrawsWhereWideningIsFaster) {
   const json region = json::parse(core::read_file(path("four/safe_region.json")));
   EXPECT_NEAR(region["regions"][0]["square"], 39, 3);  // 0.01 * 15 channels * in_channel < 6
   const std::string script = core::read_file(path("four/safe_region.gp"));
-  EXPECT_THAT(script, HasSubstr("set title \"Where a 3x3 convolution of 24x24 gets faster by widening out_channel"));
+  EXPECT_THAT(script, HasSubstr("set title 'Where a 3x3 convolution of 24x24 gets faster by widening out_channel"));
   EXPECT_THAT(script, HasSubstr("set xrange [-1"));  // a margin, and not on to the next hundred
-  std::filesystem::remove_all(path("four"));
   EXPECT_THAT(fitted(0), HasSubstr("figure 4: there is none"));
   EXPECT_FALSE(std::filesystem::exists(path("four/safe_region.svg")));
 }

@@ -35,8 +35,10 @@ class KeptModel : public ::testing::Test, public TempFolder {
     }
     return "no error";
   }
+  static constexpr const char* kFile = "models/board_a_cpu_native_0.1.0+abc_neon_1_thread.json";
   static Identity device(int threads) {
     Identity d;
+    d.machine = "board";
     d.cpu = "a cpu";
     d.engine = "native";
     d.engine_version = "0.1.0+abc";
@@ -54,7 +56,7 @@ TEST_F(KeptModel, OneForEachDevice) {
   keep_model(device(1), model_of(device(1), 3));
   EXPECT_EQ(kept_model(device(1)), model_of(device(1), 3));
   EXPECT_EQ(kept_model(device(2)), model_of(device(2), 2));
-  EXPECT_TRUE(std::filesystem::exists(path("models/native-0.1.0+abc-neon-1.json")));
+  EXPECT_TRUE(std::filesystem::exists(path(kFile)));
 }
 
 TEST_F(KeptModel, WhatIsNoModelOfThisDeviceIsRefused) {
@@ -63,13 +65,17 @@ TEST_F(KeptModel, WhatIsNoModelOfThisDeviceIsRefused) {
   EXPECT_TRUE(kept_model(device(1)).is_null());
 
   keep_model(device(1), model_of(device(1), 1));
-  const std::string file = path("models/native-0.1.0+abc-neon-1.json");
+  const std::string file = path(kFile);
   Identity other = device(1);
   other.cpu = "another cpu";  // a card that was put into another board
   core::write_file_atomically(file, model_of(other, 1).dump());
   EXPECT_THAT(complaint([] { kept_model(device(1)); }), HasSubstr("another cpu"));
   core::write_file_atomically(file, core::read_file(file).substr(0, 20));
   EXPECT_THAT(complaint([] { kept_model(device(1)); }), HasSubstr(file));
+
+  json large = model_of(device(1), 1);
+  large["text"] = std::string(kMaxModelBytes, 'x');
+  EXPECT_THAT(complaint([&] { keep_model(device(1), large); }), HasSubstr("at most 8388608 are kept"));
 
   core::write_file_atomically(path("file"), "");
   ::setenv("FASTDEEPIOT_MODELS", path("file/models").c_str(), 1);

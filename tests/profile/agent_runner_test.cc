@@ -160,6 +160,18 @@ TEST_F(ScriptedAgent, ThatAnswersForOtherLayers) {
   }
 }
 
+// A model is asked for once: who asks can go on without.
+TEST_F(ScriptedAgent, LostWhileAskedForItsModel) {
+  const auto agent = runner(script("read line; exit 1"));
+  for (const bool keep : {false, true}) try {
+      keep ? (void)agent->keep_model({}) : (void)agent->kept_model();
+      ADD_FAILURE() << "nobody answered";
+    } catch (const core::Error& e) {
+      EXPECT_THAT(e.what(), HasSubstr(": the connection is lost ("));
+    }
+  EXPECT_EQ(starts(), 2);
+}
+
 TEST_F(ScriptedAgent, OfAnotherBuild) {
   const std::string text = complaint(script("read line; reading 1", "0.0.1+abc"));
   EXPECT_THAT(text, HasSubstr("0.0.1+abc"));

