@@ -73,7 +73,8 @@ std::vector<SweptLayer> combine_sizes(const std::vector<Vary>& varies, const Swe
   std::vector<SweptLayer> out = {layer};
   for (const Vary& vary : varies) {
     const int values = (vary.high - vary.low) / vary.step + 1;
-    if (out.size() * static_cast<size_t>(values) > kMost) core::fail("--vary: more than {} combinations; give a larger STEP", kMost);
+    if (out.size() * static_cast<size_t>(values) > kMost)
+      core::fail("--vary: more than {} combinations; give a larger STEP", kMost);
     std::vector<SweptLayer> wider;
     for (const SweptLayer& of : out)
       for (int value = vary.low; value <= vary.high; value += vary.step) {
