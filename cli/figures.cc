@@ -99,9 +99,7 @@ void draw_safe_region(const std::string& prefix, const profile::SampleSet& set, 
   // What lies under a region that is safe nowhere is not had by widening.
   const auto largest = [](const std::vector<SafeRegion>& of) {
     const auto end = std::ranges::find(of, 0, &SafeRegion::square);
-    return end == of.begin()
-               ? of.front()
-               : *std::max_element(of.begin(), end, [](const auto& a, const auto& b) { return a.square < b.square; });
+    return end == of.begin() ? of.front() : *std::ranges::max_element(of.begin(), end, {}, &SafeRegion::square);
   };
   for (size_t k = 0; k < convs.size(); ++k) {
     const device::Component& c = convs[k % 2 == 0 ? middle + k / 2 : middle - (k + 1) / 2]->component;

@@ -1,7 +1,5 @@
 #include "device/kept_model.h"
 
-#include <fmt/format.h>
-
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>

@@ -55,8 +55,9 @@ TEST_F(Profiling, ThroughAnAgent) {
     command.insert(command.end(), where.begin(), where.end());
     return command;
   };
-  const Result fitted = run(with({"fit"}));
+  const Result fitted = run(with({"fit", "--json", "fit.json"}));
   EXPECT_EQ(fitted.status, 0) << fitted.err;
+  EXPECT_EQ(json::parse(core::read_file(path("fit.json")))["ops"]["fc"]["samples"], 60);
   EXPECT_THAT(fitted.out, HasSubstr(", and kept on the device\n"));
   EXPECT_EQ(fitted.err, "");
   core::write_file_atomically(path("net.json"), R"({"name": "n", "input": [20], "layers": [

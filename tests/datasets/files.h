@@ -1,4 +1,4 @@
-// What the dataset tests share: a temporary folder to write files to, and the message of an error.
+// What the dataset tests share: a temporary folder to write files to; and the message of an error (message_of.h).
 #pragma once
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,13 +6,12 @@
 
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "core/error.h"
 #include "tests/datasets/encoders.h"
+#include "tests/message_of.h"
 #include "tests/temp_folder.h"
 
 namespace fdi::datasets {
@@ -32,16 +31,6 @@ class DatasetFiles : public ::testing::Test, public TempFolder {
 inline Bytes read_bytes(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return Bytes(std::istreambuf_iterator<char>(in), {});
-}
-
-// The message of the core::Error that `f` throws; "" where it throws none.
-inline std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const core::Error& e) {
-    return e.what();
-  }
-  return "";
 }
 
 }  // namespace fdi::datasets

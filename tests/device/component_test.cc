@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "nn/builder.h"
 #include "nn/zoo.h"
+#include "tests/message_of.h"
 
 namespace fdi::device {
 namespace {
@@ -17,15 +18,6 @@ namespace {
 using nlohmann::json;
 using nn::Op;
 using nn::Shape;
-
-std::string message(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const core::Error& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
 
 const Component& find(const std::vector<Component>& components, std::string_view name) {
   const auto found = std::ranges::find(components, name, [](const Component& c) { return c.layer.name; });
@@ -139,7 +131,7 @@ TEST(Component, JsonThatDoesNotFitIsRefused) {
   const auto refused = [&](const char* path, const json& value) {
     json bad = good;
     bad[json::json_pointer(path)] = value;
-    const std::string text = message([&] { component_from_json(bad, "row 7"); });
+    const std::string text = message_of([&] { component_from_json(bad, "row 7"); });
     EXPECT_EQ(text.substr(0, 6), "row 7:") << text;
     return text;
   };
@@ -158,15 +150,15 @@ TEST(Component, JsonThatDoesNotFitIsRefused) {
   EXPECT_NE(refused("/colour", 1).find("unknown key \"colour\""), std::string::npos);
   json cut = good;
   cut.erase("in");
-  EXPECT_NE(message([&] { component_from_json(cut, "x"); }).find("\"in\" is missing"), std::string::npos);
-  EXPECT_NE(message([] { component_from_json(3, "x"); }).find("want an object"), std::string::npos);
+  EXPECT_NE(message_of([&] { component_from_json(cut, "x"); }).find("\"in\" is missing"), std::string::npos);
+  EXPECT_NE(message_of([] { component_from_json(3, "x"); }).find("want an object"), std::string::npos);
 
   json job = job_to_json(job_of(nn::make_zoo("lenet")));
   job["plain_ends"] = 1;
-  EXPECT_NE(message([&] { job_from_json(job, "x"); }).find("want true or false"), std::string::npos);
+  EXPECT_NE(message_of([&] { job_from_json(job, "x"); }).find("want true or false"), std::string::npos);
   job["plain_ends"] = true;
   job["networks"] = json::array();
-  EXPECT_NE(message([&] { job_from_json(job, "x"); }).find("no list of one or more"), std::string::npos);
+  EXPECT_NE(message_of([&] { job_from_json(job, "x"); }).find("no list of one or more"), std::string::npos);
 }
 
 }  // namespace

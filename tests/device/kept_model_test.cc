@@ -9,9 +9,9 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "core/error.h"
 #include "core/file.h"
 #include "device/protocol.h"
+#include "tests/message_of.h"
 #include "tests/temp_folder.h"
 
 namespace fdi::device {
@@ -26,14 +26,6 @@ class KeptModel : public ::testing::Test, public TempFolder {
   ~KeptModel() override { ::unsetenv("FASTDEEPIOT_MODELS"); }
   static json model_of(const Identity& device, int number) {
     return {{"device", identity_to_json(device)}, {"number", number}};
-  }
-  static std::string complaint(const std::function<void()>& work) {
-    try {
-      work();
-    } catch (const core::Error& e) {
-      return e.what();
-    }
-    return "no error";
   }
   static constexpr const char* kFile = "models/board_a_cpu_native_0.1.0+abc_neon_1_thread.json";
   static Identity device(int threads) {
@@ -60,8 +52,8 @@ TEST_F(KeptModel, OneForEachDevice) {
 }
 
 TEST_F(KeptModel, WhatIsNoModelOfThisDeviceIsRefused) {
-  EXPECT_THAT(complaint([] { keep_model(device(1), model_of(device(2), 1)); }), HasSubstr("2 threads\", this is"));
-  EXPECT_THAT(complaint([] { keep_model(device(1), json::object()); }), HasSubstr("\"device\" is missing"));
+  EXPECT_THAT(message_of([] { keep_model(device(1), model_of(device(2), 1)); }), HasSubstr("2 threads\", this is"));
+  EXPECT_THAT(message_of([] { keep_model(device(1), json::object()); }), HasSubstr("\"device\" is missing"));
   EXPECT_TRUE(kept_model(device(1)).is_null());
 
   keep_model(device(1), model_of(device(1), 1));
@@ -69,17 +61,17 @@ TEST_F(KeptModel, WhatIsNoModelOfThisDeviceIsRefused) {
   Identity other = device(1);
   other.cpu = "another cpu";  // a card that was put into another board
   core::write_file_atomically(file, model_of(other, 1).dump());
-  EXPECT_THAT(complaint([] { kept_model(device(1)); }), HasSubstr("another cpu"));
+  EXPECT_THAT(message_of([] { kept_model(device(1)); }), HasSubstr("another cpu"));
   core::write_file_atomically(file, core::read_file(file).substr(0, 20));
-  EXPECT_THAT(complaint([] { kept_model(device(1)); }), HasSubstr(file));
+  EXPECT_THAT(message_of([] { kept_model(device(1)); }), HasSubstr(file));
 
   json large = model_of(device(1), 1);
   large["text"] = std::string(kMaxModelBytes, 'x');
-  EXPECT_THAT(complaint([&] { keep_model(device(1), large); }), HasSubstr("at most 8388608 are kept"));
+  EXPECT_THAT(message_of([&] { keep_model(device(1), large); }), HasSubstr("at most 8388608 are kept"));
 
   core::write_file_atomically(path("file"), "");
   ::setenv("FASTDEEPIOT_MODELS", path("file/models").c_str(), 1);
-  EXPECT_THAT(complaint([] { keep_model(device(1), model_of(device(1), 1)); }), HasSubstr("file/models: "));
+  EXPECT_THAT(message_of([] { keep_model(device(1), model_of(device(1), 1)); }), HasSubstr("file/models: "));
 }
 
 TEST_F(KeptModel, IsAskedForAndGivenLineByLine) {
@@ -92,15 +84,15 @@ TEST_F(KeptModel, IsAskedForAndGivenLineByLine) {
     return answers;
   };
   const std::vector<json> first = ask({model_request(), hello_request({}), model_request()});
-  EXPECT_THAT(complaint([&] { answered_model(first[0], "agent"); }), HasSubstr("model before hello"));
+  EXPECT_THAT(message_of([&] { answered_model(first[0], "agent"); }), HasSubstr("model before hello"));
   EXPECT_TRUE(answered_model(first[2], "agent").is_null());
   const json model = model_of(greeting_from_json(first[1], "agent").identity, 7);
   const std::vector<json> second =
       ask({hello_request({}), keep_request(model), model_request(), keep_request(model_of(device(1), 1))});
   check_kept(second[1], "agent");
   EXPECT_EQ(answered_model(second[2], "agent"), model);
-  EXPECT_THAT(complaint([&] { check_kept(second[3], "agent"); }), HasSubstr("model: a model of"));
-  EXPECT_THAT(complaint([&] { answered_model(second[1], "agent"); }), HasSubstr("answered \"kept\" to model"));
+  EXPECT_THAT(message_of([&] { check_kept(second[3], "agent"); }), HasSubstr("model: a model of"));
+  EXPECT_THAT(message_of([&] { answered_model(second[1], "agent"); }), HasSubstr("answered \"kept\" to model"));
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "profile/op_model.h"
 #include "profile/statistics.h"
+#include "tests/message_of.h"
 #include "tests/profile/planted.h"
 
 namespace fdi::profile {
@@ -35,15 +36,6 @@ SampleSet mixed_samples(double noise = 0.02) {
                                 gru_time, rng, noise, 3));
   }
   return set;
-}
-
-std::string error_of(const std::function<void()>& run) {
-  try {
-    run();
-  } catch (const core::Error& e) {
-    return e.what();
-  }
-  return "";
 }
 
 TEST(TimeModel, IsGoodOnWhatItHasNotSeen) {
@@ -132,7 +124,7 @@ TEST(TimeModel, JsonGivesTheSamePredictions) {
 TEST(TimeModel, ForeignAndDamagedJsonIsRefused) {
   const nlohmann::json good = TimeModel::fit(mixed_samples()).to_json();
   const auto refused = [](const nlohmann::json& json, const char* why) {
-    const std::string message = error_of([&] { TimeModel::from_json(json, "m.json"); });
+    const std::string message = message_of([&] { TimeModel::from_json(json, "m.json"); });
     EXPECT_NE(message.find(why), std::string::npos) << message;
     EXPECT_NE(message.find("m.json"), std::string::npos) << message;
   };
@@ -159,20 +151,20 @@ TEST(TimeModel, ForeignAndDamagedJsonIsRefused) {
 }
 
 TEST(TimeModel, BadSamplesAreRefused) {
-  EXPECT_NE(error_of([] { TimeModel::fit({}); }).find("no samples"), std::string::npos);
+  EXPECT_NE(message_of([] { TimeModel::fit({}); }).find("no samples"), std::string::npos);
   SampleSet few = planted_convs(19, conv_time, 0.01);
-  EXPECT_NE(error_of([&] { TimeModel::fit(few); }).find("conv2d: 19 samples, want at least 20"), std::string::npos);
+  EXPECT_NE(message_of([&] { TimeModel::fit(few); }).find("conv2d: 19 samples, want at least 20"), std::string::npos);
   EXPECT_NO_THROW(TimeModel::fit(planted_convs(20, conv_time, 0.01)));
   for (const double us : {std::numeric_limits<double>::quiet_NaN(), 0.0, -3.0, HUGE_VAL}) {
     SampleSet set = planted_convs(50, conv_time, 0.01);
     set.samples[17].time.median_us = us;
-    EXPECT_NE(error_of([&] { TimeModel::fit(set); }).find("want a positive number"), std::string::npos) << us;
+    EXPECT_NE(message_of([&] { TimeModel::fit(set); }).find("want a positive number"), std::string::npos) << us;
   }
   FitOptions options;
   options.held_out = 1;
-  EXPECT_NE(error_of([&] { TimeModel::fit(mixed_samples(), options); }).find("held-out"), std::string::npos);
+  EXPECT_NE(message_of([&] { TimeModel::fit(mixed_samples(), options); }).find("held-out"), std::string::npos);
   const TimeModel model = TimeModel::fit(mixed_samples());
-  EXPECT_NE(error_of([&] { model.predict(dims_component(nn::Op::kLstm, 9, 9, 9)); }).find("knows no lstm"),
+  EXPECT_NE(message_of([&] { model.predict(dims_component(nn::Op::kLstm, 9, 9, 9)); }).find("knows no lstm"),
             std::string::npos);
 }
 
