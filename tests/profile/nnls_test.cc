@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/file.h"
+#include "core/rng.h"
 
 namespace fdi::profile {
 namespace {
@@ -58,6 +59,37 @@ TEST(Nnls, NothingToFitGivesZeros) {
   Gram zero_target(3);
   for (const double x : {1.0, 2.0, 3.0}) zero_target.add(std::vector<double>{x, 1, 0}.data());
   EXPECT_EQ(solve_nnls(zero_target).weight[0], 0);
+}
+
+TEST(Nnls, WhereItStartsDoesNotMatter) {
+  core::Rng rng(7, core::Stream::kTest);
+  for (int problem = 0; problem < 50; ++problem) {
+    constexpr int kColumns = 9;
+    Gram gram(kColumns + 1);
+    for (int i = 0; i < 40; ++i) {
+      std::vector<double> row;
+      for (int j = 0; j < kColumns; ++j) row.push_back(rng.uniform());
+      row.push_back(row[0] + 2 * row[3] - row[5] + 0.3 * rng.uniform());  // some weights are held at 0
+      gram.add(row.data());
+    }
+    const Nnls cold = solve_nnls(gram);
+    Nnls start;  // columns that have to go out again among them
+    for (int j = 0; j < kColumns; ++j) start.weight[j] = rng.uniform() < 0.5 ? 0 : 1;
+    const Nnls warm = solve_nnls(gram, &start);
+    EXPECT_NEAR(warm.error, cold.error, 1e-12 * gram.at(kColumns, kColumns));
+    for (int j = 0; j < kColumns; ++j) EXPECT_NEAR(warm.weight[j], cold.weight[j], 1e-9) << problem << ": " << j;
+  }
+}
+
+TEST(Nnls, AStartForNothingGivesZeros) {
+  Gram zero_target(3);
+  for (const double x : {1.0, 2.0, 3.0}) zero_target.add(std::vector<double>{x, 1, 0}.data());
+  Nnls start;
+  start.weight[0] = start.weight[1] = 1;
+  const Nnls got = solve_nnls(zero_target, &start);
+  EXPECT_EQ(got.weight[0], 0);
+  EXPECT_EQ(got.weight[1], 0);
+  EXPECT_EQ(got.error, 0);
 }
 
 TEST(Gram, APartTakenAwayLeavesTheRest) {
