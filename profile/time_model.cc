@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <exception>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/threads.h"
 #include "nn/layer.h"
 #include "profile/json_fields.h"
 #include "profile/op_model.h"
@@ -23,10 +25,23 @@ TimeModel TimeModel::fit(const SampleSet& set, const FitOptions& options) {
     core::fail("held-out share {}, want at least 0 and less than 1", options.held_out);
   std::map<nn::Op, std::vector<const Sample*>> by_op;
   for (const Sample& sample : set.samples) by_op[sample.component.layer.op].push_back(&sample);
+  // Side by side; of several that fail the first op's error is told.
+  const std::vector<std::pair<nn::Op, std::vector<const Sample*>>> ops(by_op.begin(), by_op.end());
+  std::vector<std::shared_ptr<const OpModel>> fitted(ops.size());
+  std::vector<std::exception_ptr> failed(ops.size());
+#pragma omp parallel for schedule(dynamic) num_threads(core::threads())
+  for (size_t i = 0; i < ops.size(); ++i) {
+    try {
+      fitted[i] = std::make_shared<const OpModel>(OpModel::fit(ops[i].first, ops[i].second, options));
+    } catch (...) {
+      failed[i] = std::current_exception();
+    }
+  }
+  for (const std::exception_ptr& error : failed)
+    if (error) std::rethrow_exception(error);
   TimeModel model;
   model.device_ = set.device;
-  for (const auto& [op, samples] : by_op)
-    model.ops_[op] = std::make_shared<const OpModel>(OpModel::fit(op, samples, options));
+  for (size_t i = 0; i < ops.size(); ++i) model.ops_[ops[i].first] = std::move(fitted[i]);
   return model;
 }
 
