@@ -39,7 +39,8 @@ Steps steps_of(const profile::Tree& tree) {
       const profile::Variable& variable = node.law.variables[i];
       const profile::Granularity& g = variable.granularity;
       if (node.law.weight[i] == 0) continue;
-      if (is_step(variable.no_multiple_of)) steps.emplace(variable.gate, variable.no_multiple_of);
+      if (const profile::Gate& gate = variable.gate; is_step(gate.no_multiple_of))
+        steps.emplace(gate.field, gate.no_multiple_of);
       for (const auto& [axis, field] :
            {std::pair(Axis::kInChannel, Field::kInChannel), std::pair(Axis::kOutChannel, Field::kOutChannel)})
         if (is_step(g[axis])) steps.emplace(field, g[axis]);

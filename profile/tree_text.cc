@@ -135,12 +135,11 @@ std::string Tree::found() const {
     for (size_t i = 0; i < kAxes; ++i)
       if (const int step = term.variable.granularity.step[i]; step > 1)
         steps[static_cast<Axis>(i)][fmt::format("{}", step)] += term.share;
-    if (const double above = term.variable.above; above >= 0) {
-      const Field gate = term.variable.gate;
-      bounds[gate][gate == Field::kNetworkBytes ? format_bytes(above) : format_number(above)] += term.share;
-    }
-    if (const int step = term.variable.no_multiple_of; step > 0)
-      uneven[term.variable.gate][fmt::format("{}", step)] += term.share;
+    const Gate& gate = term.variable.gate;
+    if (gate.above >= 0)
+      bounds[gate.field][gate.field == Field::kNetworkBytes ? format_bytes(gate.above) : format_number(gate.above)] +=
+          term.share;
+    if (gate.no_multiple_of > 0) uneven[gate.field][fmt::format("{}", gate.no_multiple_of)] += term.share;
   }
   std::string text;
   const auto say = [&](const std::string& what) { text += (text.empty() ? "" : "; ") + what; };

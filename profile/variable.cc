@@ -45,17 +45,18 @@ std::string qualifiers(Op op, const Variable& variable) {
   for (size_t i = 0; i < kAxes; ++i)
     if (const int step = variable.granularity.step[i]; step > 1)
       say(fmt::format("{} in steps of {}", axis_name(op, static_cast<Axis>(i)), step));
-  if (variable.above >= 0) {
-    const bool network = variable.gate == Field::kNetworkBytes;
-    const std::string bound = network ? format_bytes(variable.above) : format_number(variable.above);
-    const std::string_view gate = network ? "the network" : field_name(op, variable.gate);
-    if (variable.beyond)
-      say(fmt::format("the share of {} beyond {}", gate, bound));
+  const Gate& gate = variable.gate;
+  if (gate.above >= 0) {
+    const bool network = gate.field == Field::kNetworkBytes;
+    const std::string bound = network ? format_bytes(gate.above) : format_number(gate.above);
+    const std::string_view name = network ? "the network" : field_name(op, gate.field);
+    if (gate.beyond)
+      say(fmt::format("the share of {} beyond {}", name, bound));
     else
-      say(fmt::format("once {} {} {}", gate, network ? "takes more than" : "is above", bound));
+      say(fmt::format("once {} {} {}", name, network ? "takes more than" : "is above", bound));
   }
-  if (variable.no_multiple_of > 0)
-    say(fmt::format("where {} is no multiple of {}", field_name(op, variable.gate), variable.no_multiple_of));
+  if (gate.no_multiple_of > 0)
+    say(fmt::format("where {} is no multiple of {}", field_name(op, gate.field), gate.no_multiple_of));
   if (!text.empty()) text += ')';
   return text;
 }
@@ -106,12 +107,14 @@ std::span<const Axis> rounded_axes(Op op, Field field) {
 
 std::string_view axis_name(Op op, Axis axis) { return field_name(op, axis_field(axis)); }
 
-double value(const Variable& variable, const Structure& s) {
-  if (s[variable.gate] <= variable.above) return 0;
-  if (variable.no_multiple_of > 0 && std::fmod(s[variable.gate], variable.no_multiple_of) == 0) return 0;
-  double value = s[variable.field];
-  if (variable.beyond) value *= 1 - variable.above / s[variable.gate];
-  const Granularity& g = variable.granularity;
+double counted(const Gate& gate, const Structure& s) {
+  if (s[gate.field] <= gate.above) return 0;
+  if (gate.no_multiple_of > 0 && std::fmod(s[gate.field], gate.no_multiple_of) == 0) return 0;
+  return gate.beyond ? 1 - gate.above / s[gate.field] : 1;
+}
+
+double rounded(Field field, const Granularity& g, const Structure& s) {
+  double value = s[field];
   if (std::all_of(g.step.begin(), g.step.end(), [](int step) { return step == 1; })) return value;
   // Ratios of rounded to true extents: every field is a product of the axes named above.
   const auto ratio = [&](Axis axis) {
@@ -119,11 +122,16 @@ double value(const Variable& variable, const Structure& s) {
     return g[axis] > 1 ? up(n, g[axis]) / n : 1;
   };
   value *= ratio(Axis::kInChannel) * ratio(Axis::kOutChannel) * ratio(Axis::kStep);
-  if (variable.field == Field::kHiddenFlops) value *= ratio(Axis::kOutChannel);  // its square
+  if (field == Field::kHiddenFlops) value *= ratio(Axis::kOutChannel);  // its square
   const double height = up(s[Field::kOutHeight], g[Axis::kOutHeight]),
                width = up(s[Field::kOutWidth], g[Axis::kOutWidth]);
   if (s[Field::kPixels] > 0) value *= up(height * width, g[Axis::kPixels]) / s[Field::kPixels];
   return value;
+}
+
+double value(const Variable& variable, const Structure& s) {
+  const double share = counted(variable.gate, s);
+  return share > 0 ? share * rounded(variable.field, variable.granularity, s) : 0;
 }
 
 std::string describe(Op op, const Variable& variable) {
@@ -163,10 +171,10 @@ nlohmann::json law_to_json(Op op, const Law& law) {
     if (!law.share.empty()) term["share"] = law.share[i];
     for (const Axis axis : rounded_axes(op, variable.field))
       if (variable.granularity[axis] > 1) term["steps"][std::string(axis_name(op, axis))] = variable.granularity[axis];
-    const auto gate = field_name(op, variable.gate);
-    if (variable.above >= 0)
-      term["only_if"] = {{"feature", gate}, {variable.beyond ? "beyond" : "above", variable.above}};
-    if (variable.no_multiple_of > 0) term["only_if"] = {{"feature", gate}, {"no_multiple_of", variable.no_multiple_of}};
+    const Gate& gate = variable.gate;
+    const std::string_view name = field_name(op, gate.field);
+    if (gate.above >= 0) term["only_if"] = {{"feature", name}, {gate.beyond ? "beyond" : "above", gate.above}};
+    if (gate.no_multiple_of > 0) term["only_if"] = {{"feature", name}, {"no_multiple_of", gate.no_multiple_of}};
     terms.push_back(std::move(term));
   }
   return {{"bias_us", law.bias}, {"terms", std::move(terms)}};
@@ -181,12 +189,13 @@ Law law_from_json(Op op, const nlohmann::json& json, const std::string& where) {
     if (term.contains("share")) law.share.push_back(number_field(term, "share", where, 0, 1));
     if (term.contains("only_if")) {
       const nlohmann::json& only_if = term["only_if"];
-      variable.gate = field_of(op, text_field(only_if, "feature", where), where);
-      variable.beyond = only_if.contains("beyond");
+      Gate& gate = variable.gate;
+      gate.field = field_of(op, text_field(only_if, "feature", where), where);
+      gate.beyond = only_if.contains("beyond");
       if (only_if.contains("no_multiple_of"))
-        variable.no_multiple_of = static_cast<int>(number_field(only_if, "no_multiple_of", where, 2, 1e6));
+        gate.no_multiple_of = static_cast<int>(number_field(only_if, "no_multiple_of", where, 2, 1e6));
       else
-        variable.above = number_field(only_if, variable.beyond ? "beyond" : "above", where, 0);
+        gate.above = number_field(only_if, gate.beyond ? "beyond" : "above", where, 0);
     }
     if (term.contains("steps"))
       for (const Axis axis : rounded_axes(op, variable.field))

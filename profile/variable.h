@@ -7,6 +7,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "profile/features.h"
@@ -26,17 +27,30 @@ struct Granularity {
   bool operator==(const Granularity&) const = default;
 };
 
+// Where a variable counts: where this field is above this bound, or no multiple of this step (one of the two); -1 and
+// 0: always.
+struct Gate {
+  Field field = Field::kNetworkBytes;
+  double above = -1;
+  bool beyond = false;  // of what is counted above the bound, only the share of the field that exceeds it
+  int no_multiple_of = 0;
+  bool always() const { return above < 0 && no_multiple_of == 0; }
+  bool operator==(const Gate&) const = default;
+  bool operator<(const Gate& other) const {
+    const auto all = [](const Gate& g) { return std::tie(g.field, g.above, g.beyond, g.no_multiple_of); };
+    return all(*this) < all(other);
+  }
+};
+
 struct Variable {
   Field field = Field::kFlops;
   Granularity granularity{};  // the field of a shape with every axis rounded up, pixels after height and width
-  // Counts only where this field is above this bound, or no multiple of this step (one of the two); -1 and 0: always.
-  Field gate = Field::kNetworkBytes;
-  double above = -1;
-  bool beyond = false;  // of what is counted above the bound, only the share of the gate's field that exceeds it
-  int no_multiple_of = 0;
+  Gate gate{};
   bool operator==(const Variable&) const = default;
 };
-double value(const Variable& variable, const Structure& structure);
+double value(const Variable& variable, const Structure& structure);  // the product of these two:
+double counted(const Gate& gate, const Structure& structure);        // the share that counts, 0 to 1
+double rounded(Field field, const Granularity& granularity, const Structure& structure);
 std::string describe(nn::Op op, const Variable& variable);  // "FLOPs (out_channel in steps of 16)"
 
 struct Law {

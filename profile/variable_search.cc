@@ -6,16 +6,14 @@
 #include <limits>
 
 #include "profile/joined_fit.h"
+#include "profile/variable_columns.h"
 
 namespace fdi::profile {
 namespace {
 
 using nn::Op;
-using Column = std::vector<double>;
 
 constexpr std::array kSteps = {2, 3, 4, 6, 8, 12, 14, 16, 24, 32, 48, 64};
-constexpr std::array kVectors = {4, 8, 16};  // of outputs, the last one may be partly filled
-constexpr int kBounds = 12;                  // quantiles of a gate's field
 constexpr size_t kMaxVariables = 12;
 constexpr size_t kMostTelling = 17;              // of what several searches found
 constexpr size_t kPool = Gram::kMaxColumns - 3;  // beside a newcomer, the bias and the target
@@ -30,7 +28,7 @@ struct Candidate {
 };
 
 int qualifiers(const Variable& variable) {
-  int count = variable.above >= 0 || variable.no_multiple_of > 0 ? 1 : 0;
+  int count = variable.gate.always() ? 0 : 1;
   for (const int step : variable.granularity.step) count += step > 1 ? 1 : 0;
   return count;
 }
@@ -38,13 +36,10 @@ int qualifiers(const Variable& variable) {
 class Search {
  public:
   Search(Op op, std::span<const Observation> data, Weighting weighting, FitCost& cost)
-      : op_(op), data_(data), cost_(cost), fit_(cost) {
-    for (const Observation& o : data) {
-      scale_.push_back(weighting == Weighting::kRelative ? 1 / o.us : 1);
-      target_.push_back(scale_.back() * o.us);
-    }
-    for (const Field gate : {Field::kNetworkBytes, Field::kParamSize, Field::kInChannel, Field::kOutChannel})
-      bounds_.push_back({gate, quantiles(gate)});
+      : op_(op), cost_(cost), columns_(data, weighting), fit_(cost) {
+    sums_(kBias, kBias) = dot(columns_.scale(), columns_.scale());
+    sums_(kTarget, kTarget) = dot(columns_.target(), columns_.target());
+    sums_(kBias, kTarget) = sums_(kTarget, kBias) = dot(columns_.scale(), columns_.target());
   }
 
   Found run(bool eager) {
@@ -56,7 +51,8 @@ class Search {
       for (const Variable& v : changed_places(plain)) candidates.push_back(candidate(v));
     }
     // Among m meaningless variables the best one takes about 2 ln(m) / n of the error away.
-    const double chance = 2 * std::log(static_cast<double>(candidates.size())) / static_cast<double>(data_.size());
+    const double chance =
+        2 * std::log(static_cast<double>(candidates.size())) / static_cast<double>(columns_.scale().size());
     const double sure = std::max(kGain, chance);
     if (!eager) gain_ = sure;
     Found found;
@@ -75,8 +71,7 @@ class Search {
       const double with_best = best == nullptr ? error : error_with(*best, chosen_.size());
       if (with_best > error * (1 - sure) && found.sure.empty()) found.sure = chosen();
       if (with_best > error * (1 - gain_)) break;
-      chosen_.push_back(*best);
-      stale_ = true;
+      put(chosen_.size(), *best);
       refine(1);
       const double after = drop_useless();
       if (after >= error) break;  // what came in went out again
@@ -92,8 +87,7 @@ class Search {
   std::vector<Variable> most_telling(std::span<const Found> found) {
     for (const Found& part : found)
       for (const Variable& v : part.eager)
-        if (chosen_.size() < kPool && !is_chosen(v)) chosen_.push_back(candidate(v));
-    stale_ = true;
+        if (chosen_.size() < kPool && !is_chosen(v)) put(chosen_.size(), candidate(v));
     while (chosen_.size() > kMostTelling) drop_one(std::numeric_limits<double>::max());
     drop_useless();
     return chosen();
@@ -106,25 +100,7 @@ class Search {
     return variables;
   }
 
-  std::vector<double> quantiles(Field field) const {
-    std::vector<double> values;
-    for (const Observation& o : data_) values.push_back(o.structure[field]);
-    std::sort(values.begin(), values.end());
-    std::vector<double> bounds;
-    for (int q = 1; q <= kBounds && !values.empty(); ++q) {
-      const double bound = values[values.size() * q / (kBounds + 1)];
-      if (bound < values.back() && bound >= values.front() && (bounds.empty() || bound > bounds.back()))
-        bounds.push_back(bound);
-    }
-    return bounds;
-  }
-
-  Candidate candidate(const Variable& variable) const {
-    Candidate c{variable, {}};
-    c.column.reserve(data_.size());
-    for (size_t i = 0; i < data_.size(); ++i) c.column.push_back(scale_[i] * value(variable, data_[i].structure));
-    return c;
-  }
+  Candidate candidate(const Variable& variable) { return {variable, columns_.of(variable)}; }
 
   // The variable with one axis in other steps, or counted elsewhere.
   std::vector<Variable> changed_steps(const Variable& from) const {
@@ -139,23 +115,9 @@ class Search {
   }
   std::vector<Variable> changed_places(const Variable& from) const {
     std::vector<Variable> out;
-    for (const auto& [gate, bounds] : bounds_)
-      for (const double bound : bounds) {
-        Variable v = from;
-        v.gate = gate;
-        v.above = bound;
-        v.no_multiple_of = 0;
-        for (const bool beyond : {false, true}) {
-          v.beyond = beyond;
-          if (!(v == from)) out.push_back(v);
-        }
-      }
-    for (const int step : kVectors) {
+    for (const Gate& gate : columns_.gates()) {
       Variable v = from;
-      v.gate = Field::kOutChannel;
-      v.above = -1;
-      v.beyond = false;
-      v.no_multiple_of = step;
+      v.gate = gate;
       if (!(v == from)) out.push_back(v);
     }
     return out;
@@ -167,12 +129,9 @@ class Search {
         out.push_back(from);
         out.back().granularity.step[i] = 1;
       }
-    if (from.above >= 0 || from.no_multiple_of > 0) {
+    if (!from.gate.always()) {
       out.push_back(from);
-      out.back().gate = Field::kNetworkBytes;
-      out.back().above = -1;
-      out.back().beyond = false;
-      out.back().no_multiple_of = 0;
+      out.back().gate = {};
     }
     return out;
   }
@@ -185,9 +144,9 @@ class Search {
   // The same with `other` in that place, or joined at the end. What is no less than `wanted` may be told too low.
   double error_with(const Candidate& other, size_t place, double wanted = std::numeric_limits<double>::max()) {
     companions(place);
-    products_.resize(columns_.size() + 1);
+    products_.resize(others_.size() + 1);
     products_[0] = dot(other.column, other.column);
-    for (size_t i = 0; i < columns_.size(); ++i) products_[i + 1] = dot(other.column, *columns_[i]);
+    for (size_t i = 0; i < others_.size(); ++i) products_[i + 1] = dot(other.column, column(others_[i]));
     return fit_.with(products_, wanted);
   }
   double priced_error(const Candidate& other, size_t place, double wanted = std::numeric_limits<double>::max()) {
@@ -200,17 +159,35 @@ class Search {
     if (!stale_ && place == place_) return;
     stale_ = false;
     place_ = place;
-    columns_.clear();
-    for (size_t i = 0; i < chosen_.size(); ++i)
-      if (i != place) columns_.push_back(&chosen_[i].column);
-    columns_.push_back(&scale_);
-    columns_.push_back(&target_);
-    Gram gram(static_cast<int>(columns_.size()) + 1);
-    for (size_t i = 0; i < columns_.size(); ++i)
-      for (size_t j = 0; j <= i; ++j) gram.set(shifted(i), shifted(j), dot(*columns_[i], *columns_[j]));
+    others_.clear();
+    for (int i = 0; i < static_cast<int>(chosen_.size()); ++i)
+      if (i != static_cast<int>(place)) others_.push_back(i + kFirst);
+    others_.push_back(kBias);
+    others_.push_back(kTarget);
+    Gram gram(static_cast<int>(others_.size()) + 1);  // column 0 is the candidate's
+    for (int i = 0; i + 1 < gram.columns(); ++i)
+      for (int j = 0; j <= i; ++j) gram.set(i + 1, j + 1, sums_(others_[i], others_[j]));
     fit_.set_companions(gram);
   }
-  static int shifted(size_t i) { return static_cast<int>(i) + 1; }  // column 0 is the candidate's
+  const Column& column(int place) const {
+    return place == kBias ? columns_.scale() : place == kTarget ? columns_.target() : chosen_[place - kFirst].column;
+  }
+  // Into this place, or behind the last one.
+  void put(size_t place, Candidate candidate) {
+    if (place == chosen_.size()) chosen_.emplace_back();
+    chosen_[place] = std::move(candidate);
+    stale_ = true;
+    const int at = static_cast<int>(place) + kFirst;
+    for (int i = 0; i < static_cast<int>(chosen_.size()) + kFirst; ++i)
+      sums_(at, i) = sums_(i, at) = dot(column(at), column(i));
+  }
+  void take_out(size_t place) {
+    chosen_.erase(chosen_.begin() + static_cast<ptrdiff_t>(place));
+    stale_ = true;
+    const Eigen::Index at = static_cast<Eigen::Index>(place) + kFirst, behind = sums_.rows() - at - 1;
+    sums_.middleRows(at, behind) = sums_.bottomRows(behind).eval();
+    sums_.middleCols(at, behind) = sums_.rightCols(behind).eval();
+  }
   double dot(const Column& a, const Column& b) {
     ++cost_.products;
     const auto n = static_cast<Eigen::Index>(a.size());
@@ -237,8 +214,7 @@ class Search {
           const double wanted = least * (1 - 1e-4), e = priced_error(c, place, wanted);
           if (e >= wanted) continue;
           least = e;
-          chosen_[place] = std::move(c);
-          stale_ = true;
+          put(place, std::move(c));
           changed = true;
         }
       }
@@ -255,8 +231,7 @@ class Search {
         place = i;
       }
     if (place == chosen_.size()) return false;
-    chosen_.erase(chosen_.begin() + static_cast<ptrdiff_t>(place));
-    stale_ = true;
+    take_out(place);
     return true;
   }
   // One at a time, while it is missed by less than a gain; the error that is left.
@@ -267,14 +242,15 @@ class Search {
     }
   }
 
+  static constexpr int kBias = 0, kTarget = 1, kFirst = 2;  // places in the sums; those chosen follow
+
   const Op op_;
-  const std::span<const Observation> data_;
   FitCost& cost_;
-  std::vector<std::pair<Field, std::vector<double>>> bounds_;
-  Column scale_, target_;
-  std::vector<const Column*> columns_;  // of the companions, the bias and the target
-  size_t place_ = 0;                    // that they leave out
-  bool stale_ = true;                   // a chosen variable changed
+  Columns columns_;
+  Eigen::MatrixXd sums_{kPool + kFirst, kPool + kFirst};  // of products of the bias, the target and those chosen
+  std::vector<int> others_;                               // the companions' places, the bias and the target
+  size_t place_ = 0;                                      // that they leave out
+  bool stale_ = true;                                     // a chosen variable changed
   std::vector<double> products_;
   JoinedFit fit_;
   std::vector<Candidate> chosen_;

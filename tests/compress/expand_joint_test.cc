@@ -24,7 +24,7 @@ profile::TimeModel bounded_model(uint64_t seed, double bytes) {
   const profile::TimeModel stepped = stepped_model(seed);
   std::vector<profile::Node> nodes = stepped.op(Op::kConv2d).tree().nodes;
   for (profile::Node& node : nodes) {
-    node.law.variables.push_back({.field = Field::kParamSize, .gate = Field::kNetworkBytes, .above = bytes});
+    node.law.variables.push_back({.field = Field::kParamSize, .gate = {.above = bytes}});
     node.law.weight.push_back(2e-3);
   }
   return planted_model({{Op::kConv2d, nodes}, {Op::kFc, stepped.op(Op::kFc).tree().nodes}});

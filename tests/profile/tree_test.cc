@@ -81,7 +81,7 @@ TEST(Tree, TwoSamplesDoNotTellAVariablesWeight) {
   const std::vector<Observation> data = observations(set);
   const std::vector<Variable> variables{
       {.field = Field::kFlops},
-      {.field = Field::kParamSize, .gate = Field::kParamSize, .above = kCache, .beyond = true}};
+      {.field = Field::kParamSize, .gate = {.field = Field::kParamSize, .above = kCache, .beyond = true}}};
   const Limits limits{.stop_mape = 0.05, .min_samples = 15, .min_child = 8, .thresholds = 32};
   FitCost cost;
   const Tree grown = grow_tree(data, variables, false, Weighting::kRelative, limits, cost);

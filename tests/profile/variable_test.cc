@@ -50,7 +50,7 @@ TEST(Variable, RoundsTheShapeUp) {
 
 TEST(Variable, CountsOnlyAboveItsBound) {
   device::Component c = conv_component(8, 8, 4, 4);
-  const Variable v{.field = Field::kMemIn, .above = 1e6};
+  const Variable v{.field = Field::kMemIn, .gate = {.above = 1e6}};
   EXPECT_EQ(value(v, structure_of(c)), 0);
   c.network_bytes = 1000000;
   EXPECT_EQ(value(v, structure_of(c)), 0);
@@ -60,7 +60,7 @@ TEST(Variable, CountsOnlyAboveItsBound) {
 
 TEST(Variable, CountsTheShareBeyondItsBound) {
   device::Component c = conv_component(8, 8, 4, 4);
-  const Variable v{.field = Field::kMemIn, .above = 1e6, .beyond = true};
+  const Variable v{.field = Field::kMemIn, .gate = {.above = 1e6, .beyond = true}};
   c.network_bytes = 1000000;
   EXPECT_EQ(value(v, structure_of(c)), 0);
   c.network_bytes = 4000000;
@@ -71,7 +71,7 @@ TEST(Variable, CountsTheShareBeyondItsBound) {
 }
 
 TEST(Variable, CountsOnlyWhereAVectorIsPartlyFilled) {
-  const Variable v{.field = Field::kMemOut, .gate = Field::kOutChannel, .no_multiple_of = 16};
+  const Variable v{.field = Field::kMemOut, .gate = {.field = Field::kOutChannel, .no_multiple_of = 16}};
   EXPECT_EQ(value(v, structure_of(conv_component(8, 8, 4, 64))), 0);
   EXPECT_EQ(value(v, structure_of(conv_component(8, 8, 4, 63))), 64 * 63);
   EXPECT_EQ(describe(nn::Op::kConv2d, v), "mem_out (where out_channel is no multiple of 16)");
@@ -95,10 +95,10 @@ TEST(VariableSearch, FindsWhatAPartlyFilledVectorCosts) {
                                 time, rng, 0.01));
   const std::vector<Variable> variables = learned(set);
   const auto found =
-      std::find_if(variables.begin(), variables.end(), [](const Variable& v) { return v.no_multiple_of > 0; });
+      std::find_if(variables.begin(), variables.end(), [](const Variable& v) { return v.gate.no_multiple_of > 0; });
   ASSERT_NE(found, variables.end());
-  EXPECT_EQ(found->gate, Field::kOutChannel);
-  EXPECT_EQ(found->no_multiple_of, 16);
+  EXPECT_EQ(found->gate.field, Field::kOutChannel);
+  EXPECT_EQ(found->gate.no_multiple_of, 16);
   EXPECT_EQ(step_of(variables, Field::kFlops, Axis::kOutChannel), 16);
 }
 
@@ -147,11 +147,12 @@ TEST(VariableSearch, FindsWhereMemoryIsFarther) {
     return 2e-5 * s[Field::kFlops] + far + 5;
   };
   const std::vector<Variable> variables = learned(of_networks(4, time));
-  const auto found = std::find_if(variables.begin(), variables.end(), [](const Variable& v) { return v.above >= 0; });
+  const auto found =
+      std::find_if(variables.begin(), variables.end(), [](const Variable& v) { return v.gate.above >= 0; });
   ASSERT_NE(found, variables.end());
   EXPECT_EQ(found->field, Field::kParamSize);
-  EXPECT_EQ(found->gate, Field::kNetworkBytes);
-  EXPECT_NEAR(found->above, 20e6, 2e6);
+  EXPECT_EQ(found->gate.field, Field::kNetworkBytes);
+  EXPECT_NEAR(found->gate.above, 20e6, 2e6);
 }
 
 // Of a network that goes round in a cache, what does not fit comes from memory.
@@ -161,11 +162,11 @@ TEST(VariableSearch, FindsWhatDoesNotFitACache) {
     return 2e-5 * s[Field::kFlops] + 4e-4 * share * s[Field::kParamSize] + 5;
   };
   const std::vector<Variable> variables = learned(of_networks(6, time));
-  const auto found = std::find_if(variables.begin(), variables.end(), [](const Variable& v) { return v.beyond; });
+  const auto found = std::find_if(variables.begin(), variables.end(), [](const Variable& v) { return v.gate.beyond; });
   ASSERT_NE(found, variables.end());
   EXPECT_EQ(found->field, Field::kParamSize);
-  EXPECT_EQ(found->gate, Field::kNetworkBytes);
-  EXPECT_NEAR(found->above, 10e6, 2e6);
+  EXPECT_EQ(found->gate.field, Field::kNetworkBytes);
+  EXPECT_NEAR(found->gate.above, 10e6, 2e6);
 }
 
 // Where nothing is rounded and nothing cached, nothing of the kind is found.
@@ -174,8 +175,8 @@ TEST(VariableSearch, FindsNothingThatIsNotThere) {
   for (const uint64_t seed : {1, 2, 3}) {
     for (const Variable& v : learned(planted_convs(500, time, 0.05, seed))) {
       EXPECT_EQ(v.granularity, Granularity{}) << describe(nn::Op::kConv2d, v);
-      EXPECT_LT(v.above, 0) << describe(nn::Op::kConv2d, v);
-      EXPECT_EQ(v.no_multiple_of, 0) << describe(nn::Op::kConv2d, v);
+      EXPECT_LT(v.gate.above, 0) << describe(nn::Op::kConv2d, v);
+      EXPECT_EQ(v.gate.no_multiple_of, 0) << describe(nn::Op::kConv2d, v);
     }
   }
 }
