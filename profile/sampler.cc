@@ -239,12 +239,15 @@ std::vector<nn::NetworkSpec> narrowed_at_random(const nn::NetworkSpec& spec, int
 std::vector<Job> groups(std::span<const Component> components) {
   constexpr size_t kMost = 12;
   constexpr double kFloats = 128 << 10;  // 512 kB stay in the second cache of anything but the smallest devices
+  const auto size = [](const Component& component) {
+    const Structure s = structure_of(component);
+    return s[Field::kParamSize] + s[Field::kMemIn] + s[Field::kMemOut];
+  };
   std::vector<Job> jobs;
   for (size_t begin = 0, end = 0; begin < components.size(); begin = end) {
     double floats = 0;
-    const auto next = [&] { return structure_of(components[end])[Field::kParamSize]; };
-    do floats += next();
-    while (++end < components.size() && end - begin < kMost && floats + next() <= kFloats);
+    do floats += size(components[end]);
+    while (++end < components.size() && end - begin < kMost && floats + size(components[end]) <= kFloats);
     jobs.push_back(device::job_of(components.subspan(begin, end - begin)));
   }
   return jobs;

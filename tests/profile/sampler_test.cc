@@ -172,7 +172,7 @@ TEST(Sampler, EachNetworkIsNarrowedEvenlyAndUnevenly) {
   }
 }
 
-TEST(Sampler, LayersThatTakeTurnsKeepTheirWeightsInACache) {
+TEST(Sampler, LayersThatTakeTurnsStayInACacheTogether) {
   std::vector<Component> layers;
   for (const int dim : {100, 100, 300, 400, 100})  // 40, 40, 361, 642, 40 kB of weights
     layers.push_back(
@@ -181,6 +181,12 @@ TEST(Sampler, LayersThatTakeTurnsKeepTheirWeightsInACache) {
   std::vector<size_t> sizes;
   for (const device::Job& job : groups(layers)) sizes.push_back(job.networks.size());
   EXPECT_EQ(sizes, (std::vector<size_t>{3, 1, 12, 4}));
+
+  // Few weights and 800 kB of images, between two small layers.
+  const Component large{
+      {.op = Op::kConv2d, .name = "conv", .inputs = {nn::LayerSpec::kInput}, .attr = {.units = 8, .kernel = {3, 3}}},
+      {nn::Shape{112, 112, 8}}};
+  EXPECT_EQ(groups(std::vector{layers[0], large, layers[0]}).size(), 3U);
 }
 
 TEST(Sampler, OnlyTheOpsAskedFor) {
