@@ -21,9 +21,15 @@ class Campaign {
         jobs_(jobs),
         options_(options),
         measure_(options.measure),
-        passes_(options.passes),
         start_(options.seconds()),
-        judge_(runner.identity().threads == 1, options.reference_us) {
+        judge_(runner.identity().threads == 1, options.reference_us),
+        pace_(jobs.size()) {
+    core::Rng rng(options.seed, core::Stream::kCampaign, -1);
+    for (Pace& pace : pace_) {
+      pace.credit = rng.uniform();  // not all that take long in the same passes
+      pace.more = options.passes;
+      pace.all = options.minutes <= 0;
+    }
     for (const PassReading& r : there) {
       accept(r);
       judge_.add(r.reading);
@@ -31,11 +37,9 @@ class Campaign {
   }
 
   CampaignResult run() {
-    for (int pass = 0; pass < passes_; ++pass) {
-      const double begin = seconds();
+    for (int pass = 0; pass < options_.passes; ++pass) {
       run_pass(pass);
-      ++result_.passes;
-      fit_into_time(seconds() - begin);
+      if (options_.minutes > 0) share_out_time(options_.passes - pass - 1);
     }
     // What the passes disagree about shows when all are there.
     for (int round = 0; round < kMaxAgain; ++round) {
@@ -53,6 +57,8 @@ class Campaign {
     for (const PassReading& r : result_.readings) shares.push_back(r.reading.cpu_share);
     if (!shares.empty()) result_.cpu_share = median(std::move(shares));
     result_.minutes = seconds() / 60;
+    result_.passes = options_.passes;
+    for (const Pace& pace : pace_) result_.passes = std::min(result_.passes, pace.made);
     return std::move(result_);
   }
 
@@ -60,9 +66,18 @@ class Campaign {
   static constexpr int kMaxAgain = 3;
   static constexpr double kMostAlone = 5;  // seconds
   static constexpr int kMostAloneReadings = 1000;
+  static constexpr int kAtLeast = 2;  // readings of a job, however short the time is
   struct Turn {
     size_t job;
     int again;  // how many times it was disturbed so far
+  };
+  struct Pace {          // of a job
+    int made = 0;        // readings
+    double more = 0;     // that are to come
+    bool all = true;     // there is time for every pass
+    double share = 1;    // of the passes that are left
+    double credit = 0;   // shares that have come together; it is measured when they make 1
+    double seconds = 0;  // that a reading takes; 0: not known yet
   };
 
   void run_pass(int pass) {
@@ -71,16 +86,18 @@ class Campaign {
     core::Rng(options_.seed, core::Stream::kCampaign, pass).shuffle(order.begin(), order.end());
     std::deque<Turn> turns;
     for (const size_t i : order)
-      if (!kept_.contains({i, pass})) turns.push_back({i, 0});
+      if (!kept_.contains({i, pass}) && is_due(pace_[i])) turns.push_back({i, 0});
     while (!turns.empty()) {
       const Turn turn = turns.front();
       turns.pop_front();
+      if (out_of_time() && pace_[turn.job].made >= kAtLeast) continue;
       const double begin = seconds();
       const device::Reading reading = measure(turn.job);
+      pace_[turn.job].seconds = seconds() - begin;
       // Again at the end of the pass, when the disturbance has gone. One that never goes is left as it is: it is
       // divided out as well as may be, and the campaign's share of the processor tells. Where there is no time for all
-      // passes, another one of everything says more.
-      if (judge_.disturbed(reading) && passes_ == options_.passes && !always_disturbed() &&
+      // passes, or nobody knows yet, another one says more.
+      if (judge_.disturbed(reading) && pace_[turn.job].all && !always_disturbed() &&
           (turns.empty() ? again_alone(seconds() - begin) : turn.again < kMaxAgain)) {
         ++result_.remeasured;
         turns.push_back({turn.job, turn.again + 1});
@@ -97,17 +114,39 @@ class Campaign {
     return alone_seconds_ < kMostAlone && alone_ < kMostAloneReadings;
   }
 
-  // After a pass that took so long: how many there can be.
-  void fit_into_time(double pass_seconds) {
-    if (options_.minutes <= 0 || pass_seconds < kTooShort) return;
-    const double affordable = (options_.minutes * 60 - seconds()) / pass_seconds;
-    constexpr int kAtLeast = 2, kWanted = 4;
-    if (result_.passes == 1 && affordable < kWanted - 1)
-      measure_.max_runs = std::max(measure_.min_runs, static_cast<int>(measure_.max_runs * affordable / (kWanted - 1)));
-    passes_ = std::clamp(result_.passes + static_cast<int>(std::max(0.0, affordable)), kAtLeast, options_.passes);
-    if (result_.passes == 1) passes_ = std::max(passes_, std::min(kWanted, options_.passes));
+  static bool is_due(Pace& pace) {
+    pace.credit += pace.share;
+    if (pace.credit < 1) return false;
+    pace.credit -= 1;
+    return true;
   }
-  static constexpr double kTooShort = 0.01;  // of a resumed campaign: the pass was there already
+
+  // What is left of the time to the jobs in equal parts, but to none more than it needs for all passes.
+  void share_out_time(int passes_left) {
+    if (passes_left == 0) return;
+    double left = std::max(0.0, options_.minutes * 60 - seconds()), pass_seconds = 0;
+    for (const Pace& pace : pace_) pass_seconds += pace.seconds;
+    if (!shared_out_ && pass_seconds > 0 && left < kWanted * pass_seconds) {
+      const int runs =
+          std::max(measure_.min_runs, static_cast<int>(measure_.max_runs * left / (kWanted * pass_seconds)));
+      for (Pace& pace : pace_) pace.seconds *= static_cast<double>(runs) / measure_.max_runs;
+      measure_.max_runs = runs;
+    }
+    shared_out_ = shared_out_ || pass_seconds > 0;
+    std::vector<Pace*> by_need;
+    for (Pace& pace : pace_) by_need.push_back(&pace);
+    const auto need = [&](const Pace& pace) { return pace.seconds * (options_.passes - pace.made); };
+    std::ranges::sort(by_need, [&](const Pace* a, const Pace* b) { return need(*a) < need(*b); });
+    for (size_t i = 0; i < by_need.size(); ++i) {
+      Pace& pace = *by_need[i];
+      const double part = left / static_cast<double>(by_need.size() - i), all = options_.passes - pace.made;
+      pace.all = need(pace) <= part;
+      pace.more = pace.all ? all : std::max(part / pace.seconds, std::min(all, double{kAtLeast} - pace.made));
+      pace.share = std::clamp(pace.more / passes_left, 0.0, 1.0);
+      left -= std::min(part, need(pace));
+    }
+  }
+  static constexpr int kWanted = 3;  // passes after the first
 
   // Of a machine where four of five readings are disturbed the fifth is still worth having.
   bool always_disturbed() const { return result_.remeasured - alone_ > kFewReadings + kMostDisturbed * taken_; }
@@ -125,15 +164,28 @@ class Campaign {
     accept(reading);
     report();
   }
-  void accept(const PassReading& reading) { kept_[{reading.job, reading.pass}] = reading; }
+  void accept(const PassReading& reading) {
+    if (!kept_.insert_or_assign({reading.job, reading.pass}, reading).second) return;
+    Pace& pace = pace_[reading.job];
+    ++pace.made;
+    pace.more = std::max(0.0, pace.more - 1);
+  }
 
   void report() {
     if (!options_.progress) return;
     CampaignProgress progress;
     progress.done = static_cast<int>(kept_.size());
-    progress.total = static_cast<int>(jobs_.size()) * passes_;
+    double more = 0, known = 0, seconds_more = 0;
+    for (const Pace& pace : pace_) {
+      more += pace.more;
+      known += pace.seconds > 0 ? pace.more : 0;
+      seconds_more += pace.more * pace.seconds;
+    }
+    progress.total = progress.done + static_cast<int>(std::lround(more));
     progress.remeasured = result_.remeasured;
-    progress.seconds_left = seconds() / taken_ * (progress.total - progress.done);
+    progress.seconds_left = known > 0 ? seconds_more * more / known : 0;
+    if (options_.minutes > 0)
+      progress.seconds_left = std::clamp(options_.minutes * 60 - seconds(), 0.0, progress.seconds_left);
     options_.progress(progress);
   }
 
@@ -150,9 +202,10 @@ class Campaign {
   std::span<const device::Job> jobs_;
   const CampaignOptions& options_;
   device::MeasureOptions measure_;
-  int passes_;
   double start_;
   Judge judge_;
+  std::vector<Pace> pace_;                              // of each job
+  bool shared_out_ = false;                             // the time, once at least
   std::map<std::pair<size_t, int>, PassReading> kept_;  // by job and pass
   int taken_ = 0;
   int alone_ = 0;  // readings of a job that nothing else was left beside

@@ -27,8 +27,9 @@ struct CampaignOptions {
   // passes left 2% of noise on VGG's convolutions, that of 3 passes 4 to 7%.
   int passes = 15;
   uint64_t seed = 1;  // of the orders
-  // Of the campaign; 0: no limit. Where not all passes fit, as many as do, but two at least, and 4 are made to fit by
-  // fewer rounds each, where that is possible.
+  // Of the campaign; 0: no limit. Where not all passes fit, each job gets the same time: those that take long are left
+  // out of some passes, but measured twice at least, and 4 passes are made to fit by fewer rounds each, where that is
+  // possible.
   double minutes = 0;
   // The rounds of one pass: the paper's 20, of large layers fewer.
   device::MeasureOptions measure{.warm_up = 2, .min_runs = 3, .max_runs = 20, .target_rel_mad = 0, .max_seconds = 0.3};
@@ -45,7 +46,7 @@ struct CampaignResult {
   int remeasured = 0;
   double minutes = 0;
   double cpu_share = 1;  // median: well below 1 says that the machine is busy with something else
-  int passes = 0;        // made in full
+  int passes = 0;        // fewest readings of a job
 };
 
 // `there`: readings of an earlier, interrupted campaign over the same jobs; they are not taken again.

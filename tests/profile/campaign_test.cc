@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
+#include <vector>
 
 #include "tests/profile/fake_device.h"
 
@@ -137,15 +139,65 @@ TEST(Campaign, GoesOnWhereItWasInterrupted) {
   EXPECT_EQ(result.readings.size(), 60U);
 }
 
-TEST(Campaign, ATimeBudgetEndsItAfterWholePasses) {
+std::map<size_t, std::vector<int>> passes_of_jobs(const CampaignResult& result) {
+  std::map<size_t, std::vector<int>> passes;
+  for (const PassReading& r : result.readings) passes[r.job].push_back(r.pass);
+  return passes;
+}
+
+TEST(Campaign, ATimeBudgetIsSpentAndNotMore) {
   FakeDevice fake;
-  fake.seconds_per_run = 0.001;  // 20 ms a reading, 0.1 s a pass
+  fake.seconds_per_run = 0.001;  // 20 ms a reading
   CampaignOptions limited = options(fake, 50);
   limited.minutes = 1.05 / 60;
+  CampaignProgress last;
+  limited.progress = [&](const CampaignProgress& p) {
+    EXPECT_LE(p.seconds_left, 1.05);
+    last = p;
+  };
   const CampaignResult result = run_campaign(fake, layers(5), {}, limited);
-  EXPECT_EQ(result.passes, 10);
-  EXPECT_EQ(result.readings.size(), 50U);
-  EXPECT_NEAR(result.minutes * 60, 1.0, 1e-6);
+  EXPECT_GT(result.minutes * 60, 1.05 - 5 * 0.02);
+  EXPECT_LE(result.minutes * 60, 1.05 + 0.02);
+  EXPECT_GE(result.passes, 9);
+  for (const auto& [job, passes] : passes_of_jobs(result)) {
+    EXPECT_GE(passes.size(), 9U) << job;
+    EXPECT_LE(passes.size(), 12U) << job;
+  }
+  EXPECT_EQ(last.done, static_cast<int>(result.readings.size()));
+}
+
+TEST(Campaign, WhereTimeIsShortJobsThatTakeLongGetFewerPasses) {
+  FakeDevice fake;
+  fake.seconds_per_run = 0.001;  // 20 ms a reading, of two in ten jobs 2 s
+  fake.length = [](int units) { return units <= 2 ? 100.0 : 1.0; };
+  CampaignOptions limited = options(fake, 20);
+  limited.minutes = 0.5;  // all would take 83 s
+  const CampaignResult result = run_campaign(fake, layers(10), {}, limited);
+  EXPECT_GT(result.minutes, 0.4);
+  EXPECT_LE(result.minutes, 0.5 + 2.0 / 60);
+  for (const auto& [job, passes] : passes_of_jobs(result)) {
+    if (job >= 2) {
+      EXPECT_EQ(passes.size(), 20U) << job;
+      continue;
+    }
+    EXPECT_GE(passes.size(), 5U);  // 26.8 s for the two: 13 readings
+    EXPECT_LE(passes.size(), 8U);
+    EXPECT_GE(passes.back(), 13) << "all at the beginning";
+    EXPECT_LE(passes[passes.size() / 2], 14) << "all at the end";
+  }
+  EXPECT_GE(result.passes, 5);
+  EXPECT_LE(result.passes, 8);
+}
+
+TEST(Campaign, EveryJobIsMeasuredTwiceHoweverShortTheTime) {
+  FakeDevice fake;
+  fake.seconds_per_run = 0.001;
+  fake.length = [](int units) { return units * units; };
+  CampaignOptions limited = options(fake, 20);
+  limited.minutes = 0.001;
+  const CampaignResult result = run_campaign(fake, layers(10), {}, limited);
+  for (const auto& [job, passes] : passes_of_jobs(result)) EXPECT_EQ(passes.size(), 2U) << job;
+  EXPECT_EQ(result.passes, 2);
 }
 
 TEST(Campaign, APassThatIsTooLongLeavesFewerRoundsToTheOthers) {
@@ -158,7 +210,7 @@ TEST(Campaign, APassThatIsTooLongLeavesFewerRoundsToTheOthers) {
   EXPECT_LT(fake.rounds.back(), 10);
   EXPECT_GE(fake.rounds.back(), CampaignOptions{}.measure.min_runs);
   EXPECT_GE(result.passes, 2);
-  EXPECT_EQ(result.readings.size(), 10U * static_cast<size_t>(result.passes));
+  EXPECT_LE(result.minutes * 60, 0.25 + 0.003);
 }
 
 // One layer alone on a busy machine: it is measured until the others go, but not for ever.

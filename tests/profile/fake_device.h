@@ -20,7 +20,7 @@ class FakeDevice : public Runner {
     const int i = job.networks.front().layers.front().attr.units;
     order.push_back(i);
     rounds.push_back(options.max_runs);
-    now += seconds_per_run * options.max_runs;
+    now += seconds_per_run * options.max_runs * length(i);
     core::Rng rng(7, core::Stream::kTest, calls++);
     const double slow = slowness(calls) * (1 + 0.002 * rng.normal());  // 0.2% of noise
     device::Reading r;
@@ -44,6 +44,7 @@ class FakeDevice : public Runner {
   std::function<double(int)> layer_slowness{};                        // where it differs from the reference kernel's
   std::function<bool(int)> burst = [](int) { return false; };         // the processor is taken away
   std::function<bool(int)> hidden_burst = [](int) { return false; };  // a neighbour whom only the times tell of
+  std::function<double(int)> length = [](int) { return 1.0; };        // of a run of a layer of so many units
   double now = 0, seconds_per_run = 0;
   int calls = 0;
   std::vector<int> order, rounds;  // of each call: the layer, how many rounds it was asked for
