@@ -1,5 +1,7 @@
 #include "device/protocol.h"
 
+#include <algorithm>
+#include <array>
 #include <istream>
 
 #include "device/json.h"
@@ -62,13 +64,15 @@ json answer(const json& request, std::unique_ptr<Session>& session) {
     session = std::make_unique<Session>(settings_from_json(member(request, "settings", where), where));
     return greeting(*session);
   }
+  constexpr std::array kinds = {"measure", "model", "keep"};
+  if (std::ranges::find(kinds, ask) == kinds.end())
+    core::fail("{}: \"ask\" is \"{}\", wanted hello, measure, model or keep", where, ask);
   if (session == nullptr) core::fail("{}: {} before hello", where, ask);
   if (ask == "model") return {{"answer", "model"}, {"model", kept_model(session->identity())}};
   if (ask == "keep") {
     keep_model(session->identity(), member(request, "model", where));
     return {{"answer", "kept"}};
   }
-  if (ask != "measure") core::fail("{}: \"ask\" is \"{}\", wanted hello, measure, model or keep", where, ask);
   const Job job = job_from_json(member(request, "job", where), where);
   const MeasureOptions options = options_from_json(member(request, "options", where), where);
   return {{"answer", "reading"}, {"id", id_of(request)}, {"reading", reading_to_json(session->measure(job, options))}};

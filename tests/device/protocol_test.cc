@@ -88,7 +88,7 @@ TEST_F(Serve, WhatIsWrongIsAnsweredAndTheNextRequestServed) {
   EXPECT_EQ(answers[0]["id"], 1);
   EXPECT_THAT(message(answers[1]), HasSubstr("not JSON"));
   EXPECT_THAT(message(answers[2]), HasSubstr("wanted an object"));
-  EXPECT_THAT(message(answers[3]), HasSubstr("dance"));
+  EXPECT_THAT(message(answers[3]), HasSubstr("\"dance\", wanted hello"));
   EXPECT_THAT(message(answers[4]), HasSubstr("nobody"));
   EXPECT_THAT(message(answers[5]), HasSubstr("mmx"));
   EXPECT_EQ(answers[6]["answer"], "hello");
