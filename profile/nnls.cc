@@ -40,8 +40,8 @@ class Used {
   int operator[](int i) const { return column_[i]; }
   bool holds(int column) const { return place_[column] >= 0; }
 
-  // False for a column that the others express.
-  bool admit(int column) {
+  // False for a column that the others express, unless it was in before.
+  bool admit(int column, bool again = false) {
     const int k = size_;
     const Vector& a = problem_.a[column];
     Vector row;
@@ -54,7 +54,10 @@ class Used {
       own -= x * x;
       seen -= x * target_[i];
     }
-    if (own < kDependent) return false;
+    if (own < kDependent) {
+      if (!again) return false;
+      own = kDependent;  // no column is less new with fewer others: rounding
+    }
     for (int i = 0; i < k; ++i) factor_[i][k] = row[i];
     inverse_[k] = 1 / std::sqrt(own);
     target_[k] = seen * inverse_[k];
@@ -70,7 +73,7 @@ class Used {
     size_ = from;
     for (int i = from + 1; i < end; ++i) {
       place_[column_[i]] = -1;
-      admit(column_[i]);  // no column is less new with fewer others
+      admit(column_[i], true);
     }
   }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 #include <nlohmann/json.hpp>
 
@@ -29,7 +30,7 @@ TimeModel TimeModel::fit(const SampleSet& set, const FitOptions& options) {
   const std::vector<std::pair<nn::Op, std::vector<const Sample*>>> ops(by_op.begin(), by_op.end());
   std::vector<std::shared_ptr<const OpModel>> fitted(ops.size());
   std::vector<std::exception_ptr> failed(ops.size());
-#pragma omp parallel for schedule(dynamic) num_threads(core::threads())
+#pragma omp parallel for schedule(dynamic) num_threads(std::min(core::threads(), static_cast <int>(ops.size())))
   for (size_t i = 0; i < ops.size(); ++i) {
     try {
       fitted[i] = std::make_shared<const OpModel>(OpModel::fit(ops[i].first, ops[i].second, options));

@@ -76,8 +76,9 @@ TEST(Nnls, WhereItStartsDoesNotMatter) {
     Nnls start;  // columns that have to go out again among them
     for (int j = 0; j < kColumns; ++j) start.weight[j] = rng.uniform() < 0.5 ? 0 : 1;
     const Nnls warm = solve_nnls(gram, &start);
-    EXPECT_NEAR(warm.error, cold.error, 1e-12 * gram.at(kColumns, kColumns));
-    for (int j = 0; j < kColumns; ++j) EXPECT_NEAR(warm.weight[j], cold.weight[j], 1e-9) << problem << ": " << j;
+    constexpr double kRounding = 1e-9;  // of columns that are far from dependent
+    EXPECT_NEAR(warm.error, cold.error, kRounding * gram.at(kColumns, kColumns));
+    for (int j = 0; j < kColumns; ++j) EXPECT_NEAR(warm.weight[j], cold.weight[j], kRounding) << problem << ": " << j;
   }
 }
 
