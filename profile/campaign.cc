@@ -2,6 +2,7 @@
 #include "profile/campaign.h"
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <map>
 
@@ -33,7 +34,9 @@ class Campaign {
     for (const PassReading& r : there) {
       accept(r);
       judge_.add(r.reading);
+      pace_[r.job].seconds = r.reading.total.mean_us * 1e-6 * r.reading.total.runs;
     }
+    if (!there.empty() && options.minutes > 0) share_out_time(options.passes);
   }
 
   CampaignResult run() {
@@ -42,7 +45,7 @@ class Campaign {
       if (options_.minutes > 0) share_out_time(options_.passes - pass - 1);
     }
     // What the passes disagree about shows when all are there.
-    for (int round = 0; round < kMaxAgain; ++round) {
+    for (int round = 0; options_.outliers_again && round < kMaxAgain; ++round) {
       const std::vector<PassReading> all = readings();
       const std::vector<size_t> odd = outliers(all);
       if (odd.empty()) break;
@@ -77,7 +80,8 @@ class Campaign {
     bool all = true;     // there is time for every pass
     double share = 1;    // of the passes that are left
     double credit = 0;   // shares that have come together; it is measured when they make 1
-    double seconds = 0;  // that a reading takes; 0: not known yet
+    double seconds = 0;  // that a reading takes, the least so far; 0: not known yet
+    bool timed = false;  // here, not only told by an earlier call's reading
   };
 
   void run_pass(int pass) {
@@ -86,19 +90,22 @@ class Campaign {
     core::Rng(options_.seed, core::Stream::kCampaign, pass).shuffle(order.begin(), order.end());
     std::deque<Turn> turns;
     for (const size_t i : order)
-      if (!kept_.contains({i, pass}) && is_due(pace_[i])) turns.push_back({i, 0});
+      if (!kept_.contains({i, pass}) && takes_turn(pace_[i])) turns.push_back({i, 0});
     while (!turns.empty()) {
       const Turn turn = turns.front();
       turns.pop_front();
       if (out_of_time() && pace_[turn.job].made >= kAtLeast) continue;
       const double begin = seconds();
       const device::Reading reading = measure(turn.job);
-      pace_[turn.job].seconds = seconds() - begin;
+      Pace& pace = pace_[turn.job];
+      const double took = seconds() - begin;
+      pace.seconds = pace.timed ? std::min(pace.seconds, took) : took;
+      pace.timed = true;
       // Again at the end of the pass, when the disturbance has gone. One that never goes is left as it is: it is
       // divided out as well as may be, and the campaign's share of the processor tells. Where there is no time for all
       // passes, or nobody knows yet, another one says more.
-      if (judge_.disturbed(reading) && pace_[turn.job].all && !always_disturbed() &&
-          (turns.empty() ? again_alone(seconds() - begin) : turn.again < kMaxAgain)) {
+      if (judge_.disturbed(reading) && pace.all && !always_disturbed() &&
+          (turns.empty() ? again_alone(took) : turn.again < kMaxAgain)) {
         ++result_.remeasured;
         turns.push_back({turn.job, turn.again + 1});
         continue;
@@ -114,7 +121,7 @@ class Campaign {
     return alone_seconds_ < kMostAlone && alone_ < kMostAloneReadings;
   }
 
-  static bool is_due(Pace& pace) {
+  static bool takes_turn(Pace& pace) {
     pace.credit += pace.share;
     if (pace.credit < 1) return false;
     pace.credit -= 1;
@@ -124,25 +131,26 @@ class Campaign {
   // What is left of the time to the jobs in equal parts, but to none more than it needs for all passes.
   void share_out_time(int passes_left) {
     if (passes_left == 0) return;
-    double left = std::max(0.0, options_.minutes * 60 - seconds()), pass_seconds = 0;
-    for (const Pace& pace : pace_) pass_seconds += pace.seconds;
-    if (!shared_out_ && pass_seconds > 0 && left < kWanted * pass_seconds) {
-      const int runs =
-          std::max(measure_.min_runs, static_cast<int>(measure_.max_runs * left / (kWanted * pass_seconds)));
+    double left = std::max(0.0, options_.minutes * 60 - seconds()), wanted_seconds = 0;
+    const auto lacking = [&](const Pace& pace) { return std::clamp(options_.passes - pace.made, 0, passes_left); };
+    for (const Pace& pace : pace_) wanted_seconds += pace.seconds * std::min(kWanted, lacking(pace));
+    if (!shared_out_ && left < wanted_seconds) {
+      const int runs = std::max(measure_.min_runs, static_cast<int>(measure_.max_runs * left / wanted_seconds));
       for (Pace& pace : pace_) pace.seconds *= static_cast<double>(runs) / measure_.max_runs;
       measure_.max_runs = runs;
     }
-    shared_out_ = shared_out_ || pass_seconds > 0;
+    shared_out_ = shared_out_ || wanted_seconds > 0;
     std::vector<Pace*> by_need;
     for (Pace& pace : pace_) by_need.push_back(&pace);
-    const auto need = [&](const Pace& pace) { return pace.seconds * (options_.passes - pace.made); };
+    const auto need = [&](const Pace& pace) { return pace.seconds * lacking(pace); };
     std::ranges::sort(by_need, [&](const Pace* a, const Pace* b) { return need(*a) < need(*b); });
     for (size_t i = 0; i < by_need.size(); ++i) {
       Pace& pace = *by_need[i];
-      const double part = left / static_cast<double>(by_need.size() - i), all = options_.passes - pace.made;
-      pace.all = need(pace) <= part;
-      pace.more = pace.all ? all : std::max(part / pace.seconds, std::min(all, double{kAtLeast} - pace.made));
-      pace.share = std::clamp(pace.more / passes_left, 0.0, 1.0);
+      const double part = left / static_cast<double>(by_need.size() - i), all = lacking(pace);
+      const bool enough = need(pace) <= part;  // or nobody knows
+      pace.all = enough && pace.seconds > 0;
+      pace.more = enough ? all : std::max(part / pace.seconds, std::min(all, double{kAtLeast} - pace.made));
+      pace.share = enough ? 1 : std::clamp(pace.more / passes_left, 0.0, 1.0);
       left -= std::min(part, need(pace));
     }
   }

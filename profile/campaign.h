@@ -33,6 +33,7 @@ struct CampaignOptions {
   double minutes = 0;
   // The rounds of one pass: the paper's 20, of large layers fewer.
   device::MeasureOptions measure{.warm_up = 2, .min_runs = 3, .max_runs = 20, .target_rel_mad = 0, .max_seconds = 0.3};
+  bool outliers_again = true;  // at the end, what the passes disagree about
   // What the reference kernel took when this device was profiled (usual_reference_us); 0: nobody knows.
   double reference_us = 0;
   // Each is called after every reading that is kept. The same job and pass may come again: the later one counts.

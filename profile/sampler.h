@@ -64,9 +64,9 @@ std::vector<nn::NetworkSpec> narrowed_at_random(const nn::NetworkSpec& spec, int
 
 // Jobs of single layers that take turns: as they come, or mixed by the seed. A dozen at most, as many as a network has,
 // and as many as have their weights, inputs and outputs in a cache together (512 kB); one of more is alone. Layers that
-// drove each other's weights out of the caches told of the speed of memory, which changes on a shared host, more than of
-// themselves: FC, GRU and LSTM were 30 to 60% farther off. A tenth of them beside convolutions with large images did the
-// same to the models of all.
+// drove each other's weights out of the caches told of the speed of memory, which changes on a shared host, more than
+// of themselves: FC, GRU and LSTM were 30 to 60% farther off. A tenth of them beside convolutions with large images did
+// the same to the models of all.
 std::vector<device::Job> groups(std::span<const device::Component> components);
 std::vector<device::Job> in_turn(std::vector<device::Component> components, uint64_t seed);
 

@@ -213,6 +213,55 @@ TEST(Campaign, APassThatIsTooLongLeavesFewerRoundsToTheOthers) {
   EXPECT_LE(result.minutes * 60, 0.25 + 0.003);
 }
 
+TEST(Campaign, FourPassesAreMadeToFit) {
+  FakeDevice fake;
+  fake.seconds_per_run = 0.001;  // 0.2 s for a pass of 20 rounds; 0.3 s are left for three more
+  CampaignOptions limited = options(fake, 15);
+  limited.minutes = 0.5 / 60;
+  const CampaignResult result = run_campaign(fake, layers(10), {}, limited);
+  EXPECT_EQ(fake.rounds.back(), 10);
+  EXPECT_GE(result.readings.size(), 38U);
+  EXPECT_LE(result.readings.size(), 41U);
+  EXPECT_LE(result.minutes * 60, 0.5 + 0.01);
+}
+
+// A call without enough time leaves out passes of what takes long; another one with enough makes them, and no other.
+TEST(Campaign, WhatThereWasNoTimeForIsMadeLater) {
+  FakeDevice first, second;
+  const auto jobs = layers(10);
+  for (FakeDevice* fake : {&first, &second}) {
+    fake->seconds_per_run = 0.001;
+    fake->length = [](int units) { return units <= 2 ? 100.0 : 1.0; };
+  }
+  CampaignOptions limited = options(first, 20), ample = options(second, 20);
+  limited.minutes = 0.5;
+  ample.minutes = 10;
+  const CampaignResult some = run_campaign(first, jobs, {}, limited);
+  ASSERT_LT(some.passes, 20);
+  const CampaignResult all = run_campaign(second, jobs, some.readings, ample);
+  EXPECT_EQ(all.passes, 20);
+  EXPECT_EQ(all.readings.size(), 200U);
+  EXPECT_EQ(some.readings.size() + static_cast<size_t>(second.calls), 200U);
+
+  FakeDevice third;
+  CampaignOptions fewer = options(third, 5);
+  fewer.minutes = 10;
+  EXPECT_EQ(run_campaign(third, jobs, all.readings, fewer).readings.size(), 200U);
+  EXPECT_EQ(third.calls, 0);
+}
+
+// What earlier calls measured tells how long it takes: what is new does not get all of a short time.
+TEST(Campaign, StoredReadingsHaveTheirPartOfAShortTime) {
+  FakeDevice first, second;
+  const auto jobs = layers(10);
+  for (FakeDevice* fake : {&first, &second}) fake->seconds_per_run = 110e-6 / 20;  // as long as its readings say
+  std::vector<PassReading> stored = run_campaign(first, std::span(jobs).first(5), {}, options(first, 10)).readings;
+  CampaignOptions limited = options(second, 20);
+  limited.minutes = 0.005 / 60;  // 45 readings, of 5 jobs that lack 10 passes and 5 that lack 20
+  const CampaignResult result = run_campaign(second, jobs, stored, limited);
+  for (const auto& [job, passes] : passes_of_jobs(result)) EXPECT_GE(passes.size(), job < 5 ? 12U : 2U) << job;
+}
+
 // One layer alone on a busy machine: it is measured until the others go, but not for ever.
 TEST(Campaign, MeasuresOnUntilASpellHasPassed) {
   FakeDevice fake;
