@@ -109,10 +109,7 @@ void fit(const FitFlags& flags) {
             {"mape", qualities[i].mape}, {"mae_us", qualities[i].mae_us}, {"r2", qualities[i].r2}};
   }
   nlohmann::json ops = nlohmann::json::object();
-  for (const auto& [op, q] : model.quality()) {
-    nlohmann::json& json = ops[std::string(nn::op_name(op))] = profile::quality_to_json(q);
-    json["p_values"] = q.p_values;
-  }
+  for (const auto& [op, q] : model.quality()) ops[std::string(nn::op_name(op))] = profile::quality_to_json(q);
   nlohmann::json result = {{"device", device::identity_to_json(set.device)},
                            {"engine", set.device.engine},
                            {"ops", ops},

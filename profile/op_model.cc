@@ -20,21 +20,6 @@ using nn::Op;
 constexpr double kCoverage = 0.9;
 constexpr size_t kOwnInterval = 20;  // held-out samples that a leaf needs for an interval of its own
 
-// MAPE between two measurements of the same components: the medians of the odd and of the even passes.
-double noise_floor(std::span<const Sample* const> samples) {
-  double sum = 0;
-  int count = 0;
-  for (const Sample* sample : samples) {
-    if (sample->pass_us.size() < 2) continue;
-    std::array<std::vector<double>, 2> halves;
-    for (size_t i = 0; i < sample->pass_us.size(); ++i) halves[i % 2].push_back(sample->pass_us[i]);
-    const double first = median(std::move(halves[0])), second = median(std::move(halves[1]));
-    sum += std::abs(second - first) / first;
-    ++count;
-  }
-  return count > 0 ? sum / count : 0;
-}
-
 // Table 4: of the paper's explanatory variables.
 std::vector<std::pair<std::string, double>> table_4(Op op, std::span<const Observation> observations) {
   std::vector<std::vector<double>> x;
@@ -66,9 +51,32 @@ OpQuality quality_of(std::span<const double> predicted, std::span<const Observat
   return quality;
 }
 
+double noise_floor(std::span<const Sample* const> samples) {
+  double sum = 0;
+  int count = 0;
+  for (const Sample* sample : samples) {
+    if (sample->pass_us.size() < 2) continue;
+    std::array<std::vector<double>, 2> halves;
+    for (size_t i = 0; i < sample->pass_us.size(); ++i) halves[i % 2].push_back(sample->pass_us[i]);
+    const double first = median(std::move(halves[0])), second = median(std::move(halves[1]));
+    sum += std::abs(second - first) / first;
+    ++count;
+  }
+  return count > 0 ? sum / count : 0;
+}
+
 nlohmann::json quality_to_json(const OpQuality& q) {
-  return {{"samples", q.samples}, {"held_out", q.held_out}, {"mape", q.mape},           {"mae_us", q.mae_us},
-          {"r2", q.r2},           {"within_5", q.within_5}, {"within_10", q.within_10}, {"noise_floor", q.noise_floor}};
+  nlohmann::json p_values = nlohmann::json::object();
+  for (const auto& [name, p] : q.p_values) p_values[name] = p;
+  return {{"samples", q.samples},
+          {"held_out", q.held_out},
+          {"mape", q.mape},
+          {"mae_us", q.mae_us},
+          {"r2", q.r2},
+          {"within_5", q.within_5},
+          {"within_10", q.within_10},
+          {"noise_floor", q.noise_floor},
+          {"p_values", std::move(p_values)}};
 }
 
 std::vector<Observation> observe(std::span<const Sample* const> samples) {
@@ -176,10 +184,7 @@ std::string OpModel::rules() const {
 }
 
 nlohmann::json OpModel::to_json() const {
-  nlohmann::json p_values = nlohmann::json::object();
-  for (const auto& [name, p] : quality_.p_values) p_values[name] = p;
   nlohmann::json json = quality_to_json(quality_);
-  json["p_values"] = std::move(p_values);
   json["half_width"] = half_width_;
   json["scope"] = scope_.to_json(tree_.op);
   json["tree"] = tree_to_json(tree_);

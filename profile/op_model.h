@@ -22,7 +22,10 @@ std::vector<Observation> observe(std::span<const Sample* const> samples);
 // How far predictions of held-out samples are off. The noise floor and the p-values are left to the caller.
 OpQuality quality_of(std::span<const double> predicted, std::span<const Observation> held_out);
 
-nlohmann::json quality_to_json(const OpQuality& quality);  // without the p-values
+// MAPE between two measurements of the same components: the medians of the odd and of the even passes.
+double noise_floor(std::span<const Sample* const> samples);
+
+nlohmann::json quality_to_json(const OpQuality& quality);
 
 class OpModel {
  public:

@@ -38,6 +38,7 @@ TEST_F(Profiling, FromMeasuringToPredicting) {
   EXPECT_EQ(fit["engine"], "native");
   for (const char* key : {"samples", "mape", "mae_us", "r2", "within_5", "within_10", "noise_floor", "p_values"})
     EXPECT_TRUE(fit["ops"]["fc"].contains(key)) << key;
+  EXPECT_TRUE(fit["ops"]["fc"]["p_values"]["FLOPs"].is_number());
   EXPECT_THAT(core::read_file(path("figures/tree_fc.dot")), HasSubstr("digraph"));
   EXPECT_EQ(json::parse(core::read_file(path("figures/model.json"))), json::parse(core::read_file(path("model.json"))));
   const json from_csv = run_json({"fit", "--samples", "s.csv"});
