@@ -81,58 +81,52 @@ std::string counts_of(const std::vector<device::Job>& jobs) {
   return fmt::format("{} components ({})", total, text);
 }
 
-// Several campaigns, one per round, each more of the ops whose error the last one left large. What an earlier,
+// A campaign per round over all jobs so far, with more of the ops whose error the last one left large. What an earlier,
 // interrupted call has chosen and measured is gone through again without measuring.
 profile::CampaignResult adaptive_campaign(profile::Runner& runner, Store& store, const Store::Run& run,
                                           const profile::SamplingScope& scope, const ProfileFlags& flags,
                                           const profile::CampaignOptions& options) {
   const CommonOptions& common = flags.profiling.common;
   profile::CampaignResult all;
-  all.passes = flags.passes;
   profile::Sampler sampler(scope, common.seed);
   std::vector<device::Job> chosen = store.jobs(run.id);
-  const std::vector<profile::PassReading> stored = store.readings(run.id);
+  std::map<std::pair<size_t, int>, profile::PassReading> known;  // by job and pass
+  for (const profile::PassReading& r : store.readings(run.id)) known[{r.job, r.pass}] = r;
   size_t used = 0;  // jobs
-  const auto measure = [&](std::span<const device::Job> asked) {
+  const auto measure = [&](std::span<const device::Job> more, int passes) {
     if (flags.minutes > 0 && all.minutes >= flags.minutes) return std::vector<profile::Sample>();  // the end
-    const std::vector<device::Job> jobs = with_caches(asked, flags.cache);
+    const std::vector<device::Job> jobs = with_caches(more, flags.cache);
     if (chosen.size() == used) {
       chosen.insert(chosen.end(), jobs.begin(), jobs.end());
       store.add_jobs(run.id, jobs);
     }
-    const size_t first = used;
     used = std::min(chosen.size(), used + jobs.size());
-    const std::span<const device::Job> batch(chosen.data() + first, used - first);
     std::vector<profile::PassReading> there;
-    for (profile::PassReading r : stored)
-      if (r.job >= first && r.job < used) {
-        r.job -= first;
-        there.push_back(r);
-      }
-    profile::CampaignOptions part = options;
-    if (flags.minutes > 0) part.minutes = flags.minutes - all.minutes;
-    part.keep = [&](profile::PassReading r) {
-      r.job += first;
+    for (const auto& [at, reading] : known)
+      if (at.first < used && at.second < passes) there.push_back(reading);
+    profile::CampaignOptions round = options;
+    round.passes = passes;
+    round.outliers_again = passes == flags.passes;
+    if (flags.minutes > 0) round.minutes = flags.minutes - all.minutes;
+    round.keep = [&](const profile::PassReading& r) {
       options.keep(r);
+      known[{r.job, r.pass}] = r;
     };
-    const profile::CampaignResult result = profile::run_campaign(runner, batch, there, part);
-    for (profile::PassReading r : result.readings) {
-      r.job += first;
-      all.readings.push_back(r);
-    }
-    all.minutes += result.minutes;
-    all.remeasured += result.remeasured;
-    all.cpu_share = std::min(all.cpu_share, result.cpu_share);
-    all.passes = std::min(all.passes, result.passes);
-    return profile::combine(batch, result.readings);
+    const std::span<const device::Job> so_far(chosen.data(), used);
+    profile::CampaignResult result = profile::run_campaign(runner, so_far, there, round);
+    result.minutes += all.minutes;
+    result.remeasured += all.remeasured;
+    all = std::move(result);
+    return profile::combine(so_far, all.readings);
   };
   profile::AdaptiveOptions adaptive;
   adaptive.samples = flags.samples;
+  adaptive.passes = flags.passes;
   adaptive.target_mape = flags.target_mape / 100;
   const profile::AdaptiveResult result = profile::sample_adaptively(sampler, adaptive, measure);
   std::string text;
   for (const profile::AdaptiveRound& round : result.rounds) {
-    text += fmt::format("{} samples:", round.samples);
+    text += fmt::format("{} samples, {} passes:", round.samples, round.passes);
     for (const auto& [op, mape] : round.mape) text += fmt::format("  {} {:.2f}%", nn::op_name(op), 100 * mape);
     text += '\n';
   }
@@ -205,9 +199,10 @@ nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner
   store.finish_run(run.id);
 
   const std::vector<profile::Sample> samples = profile::combine(jobs, result.readings);
-  progress.finish(fmt::format("{} samples in {:.1f} min, {} passes, {} readings re-measured{}", samples.size(),
-                              result.minutes, result.passes, result.remeasured,
-                              result.passes < flags.passes ? "; the time was up before all passes were made" : ""));
+  const bool cut = result.passes < flags.passes;
+  progress.finish(fmt::format("{} samples in {:.1f} min, {}{} passes, {} readings re-measured{}", samples.size(),
+                              result.minutes, cut ? fmt::format("{} to ", result.passes) : "", flags.passes,
+                              result.remeasured, cut ? "; there was no time for all passes of what takes long" : ""));
   warn_if_busy(result.cpu_share);
   if (reference_us > 0) warn_if_slow(profile::usual_reference_us(result.readings) / reference_us, "so are these times");
   if (!flags.csv.empty()) profile::write_samples_csv(flags.csv, {identity, samples});
@@ -220,12 +215,13 @@ nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner
 }
 
 std::vector<CLI::Option*> add_amount(CLI::App& command, ProfileFlags& flags) {
-  return {command.add_option("--samples", flags.samples, "Components to time")->type_name("N")->capture_default_str(),
-          command
-              .add_option("--minutes", flags.minutes,
-                          "Make fewer passes, at least two, where all would take longer; 0: no limit")
-              ->type_name("X")
-              ->capture_default_str()};
+  return {
+      command.add_option("--samples", flags.samples, "Components to time")->type_name("N")->capture_default_str(),
+      command
+          .add_option("--minutes", flags.minutes,
+                      "Where all passes would take longer, make fewer over what takes long, two at least; 0: no limit")
+          ->type_name("X")
+          ->capture_default_str()};
 }
 
 void add_profile(CLI::App& app) {

@@ -19,13 +19,17 @@ constexpr size_t kFolds = 4;
 // Drawn for each one that is taken, and in all: every two of them are compared.
 constexpr int kCandidates = 8, kMostCandidates = 4000;
 constexpr int kLeastRound = 16;
+// Of an op's samples, at most so many more in a round: few passes in a bad minute can make an error look large, and the
+// next round's passes tell better.
+constexpr double kMostGrowth = 0.5;
 
 using Place = std::array<double, 16>;
 
 struct OpState {
   std::vector<Observation> known;
   std::vector<Place> places;  // of the known
-  double mape = 1;
+  std::vector<const Sample*> samples;
+  double mape = 1;  // that is to be expected once all passes are made
 };
 
 // Where a structure lies: sizes on a logarithmic scale, and by which powers of two its channels can be divided.
@@ -93,12 +97,18 @@ std::vector<device::Component> choose(const std::vector<Place>& known, std::vect
   return chosen;
 }
 
+// An error of `mape` after some of the passes, without what noise adds as long as the others are not made. (The noise
+// floor is the MAPE between two halves of the passes, twice what the median of all of them errs by.)
+double without_noise(double mape, double noise_floor, int passes, int all_passes) {
+  const double noise = noise_floor / 2;
+  return std::sqrt(std::max(0.0, mape * mape - noise * noise * (1 - static_cast<double>(passes) / all_passes)));
+}
+
 }  // namespace
 
 AdaptiveResult sample_adaptively(Sampler& sampler, const AdaptiveOptions& options, const MeasureJobs& measure) {
   AdaptiveResult result;
   std::map<nn::Op, OpState> states;
-  // Chooses, measures and takes in; false where the time is up or the scope holds no more.
   const bool whole = sampler.whole_networks();
   const auto spread = [&](const std::vector<int>& counts, int at_most) {
     std::vector<device::Component> chosen;
@@ -111,45 +121,56 @@ AdaptiveResult sample_adaptively(Sampler& sampler, const AdaptiveOptions& option
     }
     return groups(chosen);
   };
-  const auto take = [&](const std::vector<int>& counts, int at_most) {
+  const auto draw = [&](const std::vector<int>& counts, int at_most) {
     const int count = std::min(at_most, std::accumulate(counts.begin(), counts.end(), 0));
-    const std::vector<device::Job> jobs = whole ? sampler.draw_jobs(count) : spread(counts, at_most);
-    if (jobs.empty()) return false;
-    std::vector<Sample> samples = measure(jobs);
-    const bool measured = !samples.empty();
-    for (Sample& sample : samples) {
-      OpState& state = states[sample.component.layer.op];
-      state.known.push_back({structure_of(sample.component), sample.time.median_us});
-      state.places.push_back(place(state.known.back().structure));
-      result.samples.push_back(std::move(sample));
-    }
-    return measured;
+    return whole ? sampler.draw_jobs(count) : spread(counts, at_most);
   };
 
   const auto ops = static_cast<int>(sampler.ops().size());
   const int least = std::min(options.samples, static_cast<int>(kFolds) * kLeastRound * ops);
   const int first = std::max(static_cast<int>(std::lround(options.samples * options.first)), least);
-  bool going = take(sampler.shares(first), first);
-  for (;;) {
-    AdaptiveRound report{static_cast<int>(result.samples.size()), {}};
+  std::vector<device::Job> more = draw(sampler.shares(first), first);
+  bool exhausted = false;  // the scope
+  for (int passes = (options.passes + 2) / 3;;) {
+    std::vector<Sample> samples = measure(more, passes);
+    if (samples.empty()) return result;
+    result.samples = std::move(samples);
+    states.clear();
+    for (const Sample& sample : result.samples) {
+      OpState& state = states[sample.component.layer.op];
+      state.known.push_back({structure_of(sample.component), sample.time.median_us});
+      state.places.push_back(place(state.known.back().structure));
+      state.samples.push_back(&sample);
+    }
+    AdaptiveRound report{static_cast<int>(result.samples.size()), passes, {}};
     double excess = 0;
     const auto over = [&](const OpState& s) { return std::max(0.0, s.mape - options.target_mape); };
     for (auto& [op, state] : states) {
-      if (!state.known.empty()) report.mape[op] = state.mape = cross_validated(state.known, options.fit);
+      report.mape[op] = cross_validated(state.known, options.fit);
+      state.mape = without_noise(report.mape[op], noise_floor(state.samples), passes, options.passes);
       excess += over(state);
     }
     result.rounds.push_back(report);
-    result.reached = options.target_mape > 0 && excess == 0;
     const int left = options.samples - report.samples;
-    if (!going || result.reached || left <= 0) return result;
+    const bool good = options.target_mape > 0 && excess == 0;
+    more.clear();
+    if (good || left <= 0 || exhausted) {
+      result.reached = good && passes == options.passes;
+      if (passes == options.passes) return result;
+      passes = options.passes;
+      continue;
+    }
     const int want =
         std::min(left, std::max(kLeastRound, static_cast<int>(std::lround(options.samples * options.round))));
     std::vector<int> counts;
     for (const nn::Op op : sampler.ops()) {  // ops share a round as they miss the target
       const double share = excess > 0 ? over(states[op]) / excess : 1.0 / ops;
-      counts.push_back(static_cast<int>(std::ceil(want * share)));
+      const auto most = std::max(kLeastRound, static_cast<int>(std::lround(kMostGrowth * states[op].known.size())));
+      counts.push_back(std::min(most, static_cast<int>(std::ceil(want * share))));
     }
-    going = take(counts, left);
+    more = draw(counts, left);
+    exhausted = more.empty();
+    passes = exhausted ? options.passes : std::min(options.passes, passes + 1);
   }
 }
 

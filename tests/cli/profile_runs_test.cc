@@ -35,8 +35,8 @@ TEST_F(Profiling, AnAdaptiveRunStopsAtItsTargetAndGoesOnToAnother) {
   const Result more = run(adaptive);
   EXPECT_EQ(more.status, 0) << more.err;
   EXPECT_THAT(more.err, HasSubstr("going on with"));
-  EXPECT_THAT(more.out, HasSubstr("64 samples:"));
-  EXPECT_THAT(more.out, HasSubstr("96 samples:"));
+  EXPECT_THAT(more.out, HasSubstr("64 samples, "));
+  EXPECT_THAT(more.out, HasSubstr("96 samples, "));
   EXPECT_EQ(run_json({"db", "list"})[0]["runs"].size(), 1U);
   adaptive.back() = "100000";
   EXPECT_EQ(run_json(adaptive)["samples"], 64);

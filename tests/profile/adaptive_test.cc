@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <tuple>
 
 #include "core/rng.h"
 #include "nn/zoo.h"
 #include "profile/op_model.h"
+#include "profile/statistics.h"
 
 namespace fdi::profile {
 namespace {
@@ -45,7 +47,13 @@ std::vector<Sample> measured_layers(std::span<const Component> components) {
   return samples;
 }
 
-std::vector<Sample> measured(std::span<const device::Job> jobs) { return measured_layers(components_of(jobs)); }
+// Measures all components so far, however often they were measured before.
+MeasureJobs measuring(std::function<std::vector<Sample>(std::span<const Component>)> measure = measured_layers) {
+  return [measure, all = std::vector<Component>()](std::span<const device::Job> more, int) mutable {
+    for (Component& c : components_of(more)) all.push_back(std::move(c));
+    return measure(all);
+  };
+}
 
 SamplingScope convolutions() {
   SamplingScope scope;
@@ -76,7 +84,7 @@ TEST(Adaptive, SpreadsOverTheScope) {
     AdaptiveOptions options = quick(100);
     options.first = 1;
     Sampler sampler(convolutions(), seed), plain(convolutions(), seed + 10);
-    const AdaptiveResult result = sample_adaptively(sampler, options, measured);
+    const AdaptiveResult result = sample_adaptively(sampler, options, measuring());
     ASSERT_EQ(result.samples.size(), 100U);
     std::vector<Component> chosen;
     for (const Sample& s : result.samples) chosen.push_back(s.component);
@@ -90,25 +98,27 @@ TEST(Adaptive, StopsAtTheTargetAndWhenTheTimeIsUp) {
   AdaptiveOptions options = quick(280);
   options.target_mape = 10;  // any model is that good
   Sampler first(convolutions(), 1);
-  const AdaptiveResult easy = sample_adaptively(first, options, measured);
+  const AdaptiveResult easy = sample_adaptively(first, options, measuring());
   EXPECT_TRUE(easy.reached);
   EXPECT_EQ(easy.samples.size(), 70U);
-  EXPECT_EQ(easy.rounds.size(), 1U);
+  ASSERT_EQ(easy.rounds.size(), 2U);
+  EXPECT_EQ(easy.rounds[0].passes, 5);
+  EXPECT_EQ(easy.rounds[1].passes, 15);
 
   options.target_mape = 1e-9;
-  int budget = 90;
+  bool up = false;  // in the middle of the second round
   Sampler second(convolutions(), 1);
-  const AdaptiveResult cut = sample_adaptively(second, options, [&](std::span<const device::Job> jobs) {
-    const std::vector<Component> components = components_of(jobs);
-    const auto n = std::min<size_t>(components.size(), static_cast<size_t>(budget));
-    budget -= static_cast<int>(n);
-    return measured_layers(std::span(components).first(n));
-  });
+  const AdaptiveResult cut = sample_adaptively(second, options, measuring([&](std::span<const Component> all) {
+                                                 if (up) return std::vector<Sample>();
+                                                 up = all.size() > 90;
+                                                 return measured_layers(all.first(std::min<size_t>(all.size(), 90)));
+                                               }));
   EXPECT_FALSE(cut.reached);
   EXPECT_EQ(cut.samples.size(), 90U);
 
   Sampler third(convolutions(), 1), fourth(convolutions(), 1);
-  const auto all = sample_adaptively(third, options, measured), same = sample_adaptively(fourth, options, measured);
+  const auto all = sample_adaptively(third, options, measuring()),
+             same = sample_adaptively(fourth, options, measuring());
   ASSERT_EQ(all.samples.size(), 280U);
   for (size_t i = 0; i < 280; ++i) EXPECT_EQ(all.samples[i].component, same.samples[i].component);
   EXPECT_LT(all.rounds.back().mape.at(nn::Op::kConv2d), all.rounds.front().mape.at(nn::Op::kConv2d));
@@ -119,11 +129,12 @@ TEST(Adaptive, LayersThatTakeNoTimeDoNotEndIt) {
   SamplingScope scope;
   scope.networks = {nn::make_zoo("lenet")};
   Sampler sampler(scope, 1);
-  const AdaptiveResult result = sample_adaptively(sampler, quick(600), [](std::span<const device::Job> jobs) {
-    std::vector<Sample> samples = measured(jobs);
+  const auto but_pools = [](std::span<const Component> components) {
+    std::vector<Sample> samples = measured_layers(components);
     std::erase_if(samples, [](const Sample& s) { return s.component.layer.op == nn::Op::kMaxPool; });
     return samples;
-  });
+  };
+  const AdaptiveResult result = sample_adaptively(sampler, quick(600), measuring(but_pools));
   EXPECT_GE(result.samples.size(), 600U);
   EXPECT_GE(result.rounds.size(), 2U);
 }
@@ -136,20 +147,21 @@ TEST(Adaptive, TimesWholeNetworksWhereTheScopeIsNetworks) {
   options.target_mape = 10;
   Sampler sampler(scope, 1);
   int networks = 0;
-  const AdaptiveResult easy = sample_adaptively(sampler, options, [&](std::span<const device::Job> jobs) {
-    for (const device::Job& job : jobs) {
+  MeasureJobs measure = measuring();
+  const AdaptiveResult easy = sample_adaptively(sampler, options, [&](std::span<const device::Job> more, int passes) {
+    for (const device::Job& job : more) {
       EXPECT_TRUE(job.plain_ends);
       EXPECT_EQ(device::components(job).size(), layers);
       ++networks;
     }
-    return measured(jobs);
+    return measure(more, passes);
   });
   EXPECT_TRUE(easy.reached);
   EXPECT_EQ(easy.samples.size(), networks * layers);
   EXPECT_LT(easy.samples.size(), 300U);
   Sampler all_of_it(scope, 1);
   options.target_mape = 1e-9;
-  const size_t all = sample_adaptively(all_of_it, options, measured).samples.size();
+  const size_t all = sample_adaptively(all_of_it, options, measuring()).samples.size();
   EXPECT_GE(all, 600U);
   EXPECT_LT(all, 600U + layers);
 }
@@ -162,8 +174,8 @@ TEST(Adaptive, MeasuresMoreOfTheOpThatErrs) {
   options.samples = 200;
   options.first = 0.7;
   Sampler sampler(scope, 1);
-  const AdaptiveResult result = sample_adaptively(sampler, options, [](std::span<const device::Job> jobs) {
-    std::vector<Sample> samples = measured(jobs);
+  const auto no_law_for_gru = [](std::span<const Component> components) {
+    std::vector<Sample> samples = measured_layers(components);
     for (Sample& s : samples) {
       const Structure structure = structure_of(s.component);
       const double us = 1 + structure[Field::kFlops] * 1e-5;
@@ -171,12 +183,61 @@ TEST(Adaptive, MeasuresMoreOfTheOpThatErrs) {
       s.time.median_us = s.component.layer.op == nn::Op::kGru ? us * std::exp(noise.normal()) : us;
     }
     return samples;
-  });
+  };
+  const AdaptiveResult result = sample_adaptively(sampler, options, measuring(no_law_for_gru));
   ASSERT_EQ(result.samples.size(), 200U);
   const auto gru_of_last = std::ranges::count_if(std::span(result.samples).last(60),
                                                  [](const Sample& s) { return s.component.layer.op == nn::Op::kGru; });
   EXPECT_GE(gru_of_last, 50);
   EXPECT_LT(result.rounds.back().mape.at(nn::Op::kFc), result.rounds.back().mape.at(nn::Op::kGru));
+}
+
+TEST(Adaptive, EveryRoundIsHalfAsManyMoreAtMostAndTimesThoseOfBeforeToo) {
+  AdaptiveOptions options = quick(280);
+  std::vector<std::pair<size_t, int>> asked;  // components more, passes over all
+  MeasureJobs measure = measuring();
+  Sampler sampler(convolutions(), 1);
+  sample_adaptively(sampler, options, [&](std::span<const device::Job> more, int passes) {
+    asked.emplace_back(components_of(more).size(), passes);
+    return measure(more, passes);
+  });
+  EXPECT_EQ(asked, (std::vector<std::pair<size_t, int>>{{70, 5}, {35, 6}, {53, 7}, {70, 8}, {52, 9}, {0, 15}}));
+}
+
+// A law without error, times with much noise: that many passes will be better is known, no more samples are taken.
+TEST(Adaptive, WhatNoiseAddsIsLeftToMorePasses) {
+  SamplingScope scope;
+  scope.ops = {nn::Op::kFc};
+  for (const bool same_in_all_passes : {false, true}) {
+    AdaptiveOptions options = quick(400);
+    options.target_mape = 0.035;
+    Sampler sampler(scope, 1);
+    std::vector<Component> all;
+    const AdaptiveResult result =
+        sample_adaptively(sampler, options, [&](std::span<const device::Job> more, int passes) {
+          for (Component& c : components_of(more)) all.push_back(std::move(c));
+          std::vector<Sample> samples = measured_layers(all);
+          for (Sample& s : samples) {
+            const Structure at = structure_of(s.component);
+            for (int pass = 0; pass < passes; ++pass) {
+              core::Rng noise(3, core::Stream::kTest, at[Field::kInChannel], at[Field::kOutChannel],
+                              same_in_all_passes ? 0 : pass);
+              s.pass_us.push_back((1 + at[Field::kFlops] * 1e-5) * (1 + 0.08 * noise.normal()));
+            }
+            s.time.median_us = median(s.pass_us);
+          }
+          return samples;
+        });
+    if (same_in_all_passes) {  // no pass more will help
+      EXPECT_FALSE(result.reached);
+      EXPECT_EQ(result.samples.size(), 400U);
+      continue;
+    }
+    EXPECT_TRUE(result.reached);
+    EXPECT_EQ(result.samples.size(), 100U);
+    EXPECT_GT(result.rounds.front().mape.at(nn::Op::kFc), options.target_mape);
+    EXPECT_LE(result.rounds.back().mape.at(nn::Op::kFc), options.target_mape);
+  }
 }
 
 }  // namespace
