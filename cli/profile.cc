@@ -199,10 +199,13 @@ nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner
   store.finish_run(run.id);
 
   const std::vector<profile::Sample> samples = profile::combine(jobs, result.readings);
+  int most = 0;
+  for (const profile::Sample& sample : samples) most = std::max(most, static_cast<int>(sample.pass_us.size()));
   const bool cut = result.passes < flags.passes;
   progress.finish(fmt::format("{} samples in {:.1f} min, {}{} passes, {} readings re-measured{}", samples.size(),
-                              result.minutes, cut ? fmt::format("{} to ", result.passes) : "", flags.passes,
-                              result.remeasured, cut ? "; there was no time for all passes of what takes long" : ""));
+                              result.minutes, result.passes < most ? fmt::format("{} to ", result.passes) : "", most,
+                              result.remeasured,
+                              cut ? fmt::format("; there was no time for all {}", flags.passes) : ""));
   warn_if_busy(result.cpu_share);
   if (reference_us > 0) warn_if_slow(profile::usual_reference_us(result.readings) / reference_us, "so are these times");
   if (!flags.csv.empty()) profile::write_samples_csv(flags.csv, {identity, samples});

@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "profile/op_model.h"
+#include "profile/statistics.h"
 
 namespace fdi::profile {
 namespace {
@@ -136,18 +137,20 @@ AdaptiveResult sample_adaptively(Sampler& sampler, const AdaptiveOptions& option
     if (samples.empty()) return result;
     result.samples = std::move(samples);
     states.clear();
+    std::vector<double> made;  // passes, fewer where the time ended
     for (const Sample& sample : result.samples) {
+      made.push_back(static_cast<double>(sample.pass_us.size()));
       OpState& state = states[sample.component.layer.op];
       state.known.push_back({structure_of(sample.component), sample.time.median_us});
       state.places.push_back(place(state.known.back().structure));
       state.samples.push_back(&sample);
     }
-    AdaptiveRound report{static_cast<int>(result.samples.size()), passes, {}};
+    AdaptiveRound report{static_cast<int>(result.samples.size()), static_cast<int>(median(std::move(made))), {}};
     double excess = 0;
     const auto over = [&](const OpState& s) { return std::max(0.0, s.mape - options.target_mape); };
     for (auto& [op, state] : states) {
       report.mape[op] = cross_validated(state.known, options.fit);
-      state.mape = without_noise(report.mape[op], noise_floor(state.samples), passes, options.passes);
+      state.mape = without_noise(report.mape[op], noise_floor(state.samples), report.passes, options.passes);
       excess += over(state);
     }
     result.rounds.push_back(report);

@@ -24,7 +24,7 @@ struct AdaptiveOptions {
 };
 
 struct AdaptiveRound {
-  int samples = 0, passes = 0;    // so far
+  int samples = 0, passes = 0;    // so far; in the median
   std::map<nn::Op, double> mape;  // cross-validated
 };
 
