@@ -67,6 +67,25 @@ double cross_validated(const std::vector<Observation>& known, const FitOptions& 
   return sum / static_cast<double>(known.size());
 }
 
+std::map<nn::Op, OpState> by_op(const std::vector<Sample>& samples) {
+  std::map<nn::Op, OpState> states;
+  for (const Sample& sample : samples) {
+    OpState& state = states[sample.component.layer.op];
+    state.known.push_back({structure_of(sample.component), sample.time.median_us});
+    state.places.push_back(place(state.known.back().structure));
+    state.samples.push_back(&sample);
+  }
+  return states;
+}
+
+// In the median: where the time ended there are fewer than were asked for.
+int passes_made(const std::vector<Sample>& samples) {
+  std::vector<double> made;
+  made.reserve(samples.size());
+  for (const Sample& sample : samples) made.push_back(static_cast<double>(sample.pass_us.size()));
+  return static_cast<int>(median(std::move(made)));
+}
+
 // `count` of the candidates: each time the one that is near to the candidates and far from the known.
 std::vector<device::Component> choose(const std::vector<Place>& known, std::vector<device::Component> candidates,
                                       int count) {
@@ -136,16 +155,8 @@ AdaptiveResult sample_adaptively(Sampler& sampler, const AdaptiveOptions& option
     std::vector<Sample> samples = measure(more, passes);
     if (samples.empty()) return result;
     result.samples = std::move(samples);
-    states.clear();
-    std::vector<double> made;  // passes, fewer where the time ended
-    for (const Sample& sample : result.samples) {
-      made.push_back(static_cast<double>(sample.pass_us.size()));
-      OpState& state = states[sample.component.layer.op];
-      state.known.push_back({structure_of(sample.component), sample.time.median_us});
-      state.places.push_back(place(state.known.back().structure));
-      state.samples.push_back(&sample);
-    }
-    AdaptiveRound report{static_cast<int>(result.samples.size()), static_cast<int>(median(std::move(made))), {}};
+    states = by_op(result.samples);
+    AdaptiveRound report{static_cast<int>(result.samples.size()), passes_made(result.samples), {}};
     double excess = 0;
     const auto over = [&](const OpState& s) { return std::max(0.0, s.mape - options.target_mape); };
     for (auto& [op, state] : states) {
