@@ -108,15 +108,12 @@ profile::CampaignResult adaptive_campaign(profile::Runner& runner, Store& store,
     round.passes = passes;
     round.outliers_again = passes == flags.passes;
     if (flags.minutes > 0) round.minutes = flags.minutes - all.minutes;
-    round.keep = [&](const profile::PassReading& r) {
-      options.keep(r);
-      known[{r.job, r.pass}] = r;
-    };
     const std::span<const device::Job> so_far(chosen.data(), used);
     profile::CampaignResult result = profile::run_campaign(runner, so_far, there, round);
     result.minutes += all.minutes;
     result.remeasured += all.remeasured;
     all = std::move(result);
+    for (const profile::PassReading& r : all.readings) known[{r.job, r.pass}] = r;
     return profile::combine(so_far, all.readings);
   };
   profile::AdaptiveOptions adaptive;
