@@ -210,6 +210,7 @@ TEST(Campaign, APassThatIsTooLongLeavesFewerRoundsToTheOthers) {
   EXPECT_LT(fake.rounds.back(), 10);
   EXPECT_GE(fake.rounds.back(), CampaignOptions{}.measure.min_runs);
   EXPECT_GE(result.passes, 2);
+  EXPECT_EQ(result.readings.size(), 10U + 17U);  // 3 ms each in the 50 ms that are left
   EXPECT_LE(result.minutes * 60, 0.25 + 0.003);
 }
 
