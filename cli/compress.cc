@@ -13,6 +13,7 @@
 #include "cli/compress_result.h"
 #include "cli/images.h"
 #include "cli/run_folder.h"
+#include "cli/terminal.h"
 #include "compress/budget.h"
 #include "compress/shrink.h"
 #include "core/error.h"
@@ -56,7 +57,7 @@ std::optional<ChosenTimeModel> choose_time_model(const CompressFlags& flags, con
   if (!found && (flags.method == "fastdeepiot" || flags.search.max_ms > 0))
     fail_no_time_model(timing, timed.identity(), network, flags.model);
   if (!found) return found;
-  if (found->forced()) fmt::print(stderr, "{}\n", found->note);
+  if (found->forced()) note("{}", found->note);
   warn_outside(profile::predict_network(found->model, network));
   return found;
 }
@@ -140,8 +141,8 @@ void compress_model(const CompressFlags& flags) {
   write_result(flags.common, result);
   const double ms = compared["after_ms"]["measured"];
   if (state.config.max_ms > 0 && ms > state.config.max_ms)
-    fmt::print(stderr, "the budget of {:g} ms is exceeded: {:.4g} ms were measured; {}\n", state.config.max_ms, ms,
-               flags.verify == "off" ? "choose by what is measured (--verify on)" : "the machine may have been busy");
+    note("the budget of {:g} ms is exceeded: {:.4g} ms were measured; {}", state.config.max_ms, ms,
+         flags.verify == "off" ? "choose by what is measured (--verify on)" : "the machine may have been busy");
 }
 
 }  // namespace

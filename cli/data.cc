@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/images.h"
 #include "cli/options.h"
+#include "cli/terminal.h"
 #include "core/progress.h"
 #include "datasets/download.h"
 #include "datasets/statistics.h"
@@ -69,7 +70,7 @@ void download(const DownloadFlags& flags) {
     progress.update(all > 0 ? fmt::format("{}: {:.1f} of {:.1f} MB", source.file, mb, static_cast<double>(all) / 1e6)
                             : fmt::format("{}: {:.1f} MB", source.file, mb));
   };
-  fmt::print(stderr, "downloading {}\n", source.url);
+  note("downloading {}", source.url);
   const std::string file = datasets::download(source, folder, show);
   progress.finish(
       fmt::format("{}: checksum right, {}", source.file, core::format_duration(core::monotonic_seconds() - begin)));

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "cli/terminal.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "profile/op_model.h"
@@ -21,13 +22,13 @@ using profile::SafeRegion;
 using profile::Sample;
 
 void report(const profile::Plotted& plotted) {
-  for (const std::string& file : plotted.files) fmt::print(stderr, "wrote {}\n", file);
-  if (!plotted.missing.empty()) fmt::print(stderr, "{}\n", plotted.missing);
+  for (const std::string& file : plotted.files) note("wrote {}", file);
+  if (!plotted.missing.empty()) note("{}", plotted.missing);
 }
 
 void write_json(const std::string& file, const nlohmann::json& json) {
   core::write_file_atomically(file, json.dump(2) + "\n");
-  fmt::print(stderr, "wrote {}\n", file);
+  note("wrote {}", file);
 }
 
 nlohmann::json law_json(const profile::ChannelLaw& law) {
@@ -83,7 +84,7 @@ void draw_safe_region(const std::string& prefix, const profile::SampleSet& set, 
     most = std::max<double>({most, static_cast<double>(sample.component.in[0].back()),
                              static_cast<double>(sample.component.layer.attr.units)});
   }
-  if (convs.empty()) return fmt::print(stderr, "figure 4: nothing to draw: there are no convolutions\n");
+  if (convs.empty()) return note("figure 4: nothing to draw: there are no convolutions");
   profile::FitOptions of_paper = options;
   of_paper.features = profile::Features::kPaper;
   const bool fitted = options.features == profile::Features::kPaper;
@@ -123,19 +124,18 @@ void draw_safe_region(const std::string& prefix, const profile::SampleSet& set, 
   write_json(prefix + ".json", json);
   for (const char* earlier : {".gp", ".svg", ".plot.csv"}) std::filesystem::remove(prefix + earlier);
   if (regions.empty())
-    return fmt::print(stderr,
-                      "figure 4: there is none: no rule of the convolutions' tree (of the paper's variables, {} rules) "
-                      "asks for a multiple of a channel count\n",
-                      (tree.nodes.size() + 1) / 2);
+    return note(
+        "figure 4: there is none: no rule of the convolutions' tree (of the paper's variables, {} rules) "
+        "asks for a multiple of a channel count",
+        (tree.nodes.size() + 1) / 2);
   const profile::Figure figure = picture(largest(regions), layer, most);
   const auto empty = [](const profile::Curve& curve) {
     return std::ranges::all_of(curve.points, [](const auto& point) { return point.second <= 0; });
   };
   if (std::ranges::all_of(figure.curves, empty))
-    return fmt::print(stderr, "figure 4: there is none: widening to a multiple is faster nowhere\n");
+    return note("figure 4: there is none: widening to a multiple is faster nowhere");
   report(profile::plot(prefix, {figure}));
-  fmt::print(stderr, "figure 4: {}\n",
-             simplified.empty() ? "widening to multiples is faster nowhere for sure" : simplified);
+  note("figure 4: {}", simplified.empty() ? "widening to multiples is faster nowhere for sure" : simplified);
 }
 
 }  // namespace

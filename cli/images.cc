@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "cli/terminal.h"
 #include "core/error.h"
 #include "core/rng.h"
 #include "datasets/subset.h"
@@ -17,9 +18,9 @@ namespace fdi::cli {
 using nlohmann::json;
 
 void announce(const datasets::Dataset& images, const std::string& how) {
-  fmt::print(stderr, "data: {}, {} images of {} in {} classes ({})\n", images.source(), images.size(),
-             core::to_string(images.image_shape()), images.classes().size(), how);
-  for (const std::string& warning : images.warnings()) fmt::print(stderr, "warning: {}\n", warning);
+  note("data: {}, {} images of {} in {} classes ({})", images.source(), images.size(),
+       core::to_string(images.image_shape()), images.classes().size(), how);
+  for (const std::string& warning : images.warnings()) note("warning: {}", warning);
 }
 
 datasets::DatasetPtr take(const datasets::DatasetPtr& images, int64_t limit) {

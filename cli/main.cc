@@ -1,18 +1,29 @@
 // The program `fastdeepiot`. Only main prints errors and sets the exit status: 0 done, 2 bad input, 1 anything else.
-#include <cstdio>
 #include <exception>
+#include <filesystem>
+#include <new>
+#include <system_error>
 
 #include "cli/cli.h"
+#include "cli/terminal.h"
 #include "core/error.h"
 
 int main(int argc, char** argv) {
+  using fdi::cli::note;
+  fdi::cli::prepare_streams();
   try {
     return fdi::cli::run(argc, argv);
   } catch (const fdi::core::Error& e) {
-    std::fprintf(stderr, "fastdeepiot: %s\n", e.what());
-    return 2;
+    note("fastdeepiot: {}", e.what());
+    return e.code() == fdi::core::ErrorCode::kBadInput ? 2 : 1;
+  } catch (const std::bad_alloc&) {
+    note("fastdeepiot: out of memory; ask for less (smaller images, --limit, --batch, --threads) or lift the limit");
+  } catch (const std::filesystem::filesystem_error& e) {
+    note("fastdeepiot: {}: {}", e.path1().string(), e.code().message());
+  } catch (const std::system_error& e) {
+    note("fastdeepiot: the system refuses: {}", e.code().message());
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "fastdeepiot: unexpected failure: %s\n", e.what());
-    return 1;
+    note("fastdeepiot: unexpected failure: {}", e.what());
   }
+  return 1;
 }

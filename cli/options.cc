@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "cli/terminal.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/threads.h"
@@ -57,17 +58,14 @@ void add_common(CLI::App& command, CommonOptions& common, std::function<void()> 
 void write_result(const CommonOptions& common, const nlohmann::json& result) {
   if (common.json.empty()) return;
   const std::string text = result.dump(2) + "\n";
-  if (common.json != "-") {
+  if (common.json == "-")
+    write_output(text);
+  else
     core::write_file_atomically(common.json, text);
-  } else if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    core::fail("--json -: cannot write to standard output");
-  }
 }
 
 void print(const CommonOptions& common, const std::string& text) {
-  if (common.json == "-") return;
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
+  if (common.json != "-") write_output(text);
 }
 
 void check_on_off(const char* option, const std::string& value) {
@@ -76,9 +74,8 @@ void check_on_off(const char* option, const std::string& value) {
 
 void warn_if_too_many(int threads) {
   if (threads > core::hardware_threads())
-    fmt::print(stderr,
-               "{} threads on {} processors: those that share one wait for each other, and all of them for the last\n",
-               threads, core::hardware_threads());
+    note("{} threads on {} processors: those that share one wait for each other, and all of them for the last", threads,
+         core::hardware_threads());
 }
 
 void check_writable(const std::string& path) { core::AtomicFile probe(path); }  // dropped uncommitted: leaves nothing

@@ -10,6 +10,7 @@
 
 #include "cli/commands.h"
 #include "cli/profile_run.h"
+#include "cli/terminal.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/progress.h"
@@ -41,7 +42,7 @@ profile::SamplingScope read_scope(const ProfileFlags& flags, profile::Runner& ru
   });
   if (!lacking.empty() && (!all || scope.ops.empty()))
     core::fail("--op {}: the engine {} has none of its own; leave it out", lacking, flags.profiling.engine);
-  if (!lacking.empty()) fmt::print(stderr, "{} has no {}: left out\n", flags.profiling.engine, lacking);
+  if (!lacking.empty()) note("{} has no {}: left out", flags.profiling.engine, lacking);
   return scope;
 }
 
@@ -54,9 +55,8 @@ std::vector<device::Job> jobs_of(Store& store, const Store::Run& run, const prof
   jobs = sampler.draw_jobs(flags.samples);
   if (jobs.empty()) core::fail("--max-mflop {}: leaves nothing of the scope", scope.max_mflop);
   if (sampler.too_large() > 0)
-    fmt::print(stderr, "left out: {:.1f}% of the draws, larger than {} MFLOP (--max-mflop)\n",
-               100.0 * static_cast<double>(sampler.too_large()) / static_cast<double>(sampler.drawn()),
-               scope.max_mflop);
+    note("left out: {:.1f}% of the draws, larger than {} MFLOP (--max-mflop)",
+         100.0 * static_cast<double>(sampler.too_large()) / static_cast<double>(sampler.drawn()), scope.max_mflop);
   jobs = with_caches(jobs, flags.cache);
   store.add_jobs(run.id, jobs);
   return jobs;
@@ -75,8 +75,7 @@ std::string counts_of(const std::vector<device::Job>& jobs) {
   const int least = profile::FitOptions().least_samples();
   for (const auto& [op, n] : counts) {
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", n, nn::op_name(op));
-    if (n < least)
-      fmt::print(stderr, "{}: {} components, and a model needs {}: give more --samples\n", nn::op_name(op), n, least);
+    if (n < least) note("{}: {} components, and a model needs {}: give more --samples", nn::op_name(op), n, least);
   }
   return fmt::format("{} components ({})", total, text);
 }
@@ -163,17 +162,14 @@ nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner
         fmt::format("{}\n{}, {} passes; run {} in {}\n", device::key(identity),
                     flags.adaptive ? fmt::format("up to {} components, in rounds", flags.samples) : counts_of(jobs),
                     flags.passes, run.id, store_path(flags.profiling.database)));
-  if (identity.emulated) fmt::print(stderr, "this device is emulated: its times mean nothing\n");
-  if (const std::string warning = device::clock_warning(identity); !warning.empty())
-    fmt::print(stderr, "{}\n", warning);
+  if (identity.emulated) note("this device is emulated: its times mean nothing");
+  if (const std::string warning = device::clock_warning(identity); !warning.empty()) note("{}", warning);
   // An adaptive run that has reached its target goes on to another one.
   const bool complete = !flags.adaptive && !run.finished.empty() && run.readings >= int64_t{run.jobs} * flags.passes;
   if (complete)
-    fmt::print(stderr,
-               "this run is complete; to measure anew give another --seed, or `fastdeepiot db remove --run {}`\n",
-               run.id);
+    note("this run is complete; to measure anew give another --seed, or `fastdeepiot db remove --run {}`", run.id);
   else if (!there.empty())
-    fmt::print(stderr, "going on with {} readings that are there\n", there.size());
+    note("going on with {} readings that are there", there.size());
 
   core::Progress progress;
   options.passes = flags.passes;

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/network_choice.h"
+#include "cli/terminal.h"
 #include "core/error.h"
 #include "core/progress.h"
 #include "nn/model_file.h"
@@ -157,7 +158,7 @@ Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& optio
   if (runner != nullptr && !set.device.emulated) try {
       fitted.on_device = runner->keep_model(json);
     } catch (const core::Error& e) {
-      fmt::print(stderr, "the device does not keep the model: {}\n", e.what());
+      note("the device does not keep the model: {}", e.what());
     }
   return fitted;
 }
@@ -191,17 +192,17 @@ profile::NetworkTimings time_networks(profile::Runner& runner, std::span<const n
 
 void warn_if_slow(double slowness, std::string_view so) {
   if (slowness > profile::kDisturbedSlowness)
-    fmt::print(stderr, "the machine is slower than it was when it was profiled (reference kernel {:+.0f}%): {}\n",
-               100 * (slowness - 1), so);
+    note("the machine is slower than it was when it was profiled (reference kernel {:+.0f}%): {}", 100 * (slowness - 1),
+         so);
 }
 
 void warn_if_busy(double cpu_share) {
   constexpr double kIdle = 0.97;  // of a machine that does nothing else
   if (cpu_share < kIdle)
-    fmt::print(stderr,
-               "the machine is busy: half of the readings had less than {:.0f}% of a processor, so the times are too "
-               "long; measure again when it is idle\n",
-               100 * cpu_share);
+    note(
+        "the machine is busy: half of the readings had less than {:.0f}% of a processor, so the times are too "
+        "long; measure again when it is idle",
+        100 * cpu_share);
 }
 
 std::vector<nn::Op> read_ops(const std::vector<std::string>& names) {

@@ -12,6 +12,7 @@
 #include "cli/report_measure.h"
 #include "cli/report_page.h"
 #include "cli/report_tables.h"
+#include "cli/terminal.h"
 #include "core/error.h"
 #include "core/file.h"
 
@@ -94,7 +95,7 @@ void report(const ReportFlags& flags) {
     print(common, fmt::format("{}; data {}\n\n{}\n", first.machine, first.data, text_of(methods_table(experiment))));
     if (experiment.runs.size() > best_runs(experiment).size()) print(common, text_of(runs_table(experiment)) + "\n");
     print(common, headline(experiment) + "\n");
-    for (const std::string& note : section.notes) fmt::print(stderr, "{}\n", note);
+    for (const std::string& line : section.notes) note("{}", line);
   }
   print(common, fmt::format("page: {}\n", out));
   write_result(common, results_json(experiments));

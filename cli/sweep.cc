@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/profiling.h"
 #include "cli/sweep_sizes.h"
+#include "cli/terminal.h"
 #include "core/check.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -98,7 +99,7 @@ void sweep(SweepFlags& flags) {
   }
   if (run.jobs == 0) store.add_jobs(run.id, jobs);
   const std::vector<profile::PassReading> there = store.readings(run.id);
-  if (!there.empty()) fmt::print(stderr, "going on with {} readings that are there\n", there.size());
+  if (!there.empty()) note("going on with {} readings that are there", there.size());
   options.keep = [&](const profile::PassReading& reading) { store.keep(run.id, reading); };
   const profile::CampaignResult result = profile::run_campaign(*runner, jobs, there, options);
   store.finish_run(run.id);
@@ -141,7 +142,7 @@ void sweep(SweepFlags& flags) {
   if (!flags.csv.empty()) profile::write_samples_csv(flags.csv, {identity, samples});
   if (!prefix.empty())
     if (const profile::Plotted plotted = profile::plot(prefix, {figure}); !plotted.missing.empty())
-      fmt::print(stderr, "{}; {} has the data\n", plotted.missing, plotted.files[0]);
+      note("{}; {} has the data", plotted.missing, plotted.files[0]);
   write_result(common, rows);
 }
 

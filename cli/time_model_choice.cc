@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "cli/terminal.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/threads.h"
@@ -116,10 +117,10 @@ bool take_kept_model(profile::Runner& runner, const std::string& database, const
     if (device::key(model.device()) != device::key(runner.identity()))
       core::fail("it is of {}", device::key(model.device()));
     const int64_t id = profile::Store(store_path(database)).add_model(model.device(), kept);
-    fmt::print(stderr, "the device keeps a time model: it is model {} in {} now\n", id, store_path(database));
+    note("the device keeps a time model: it is model {} in {} now", id, store_path(database));
     return true;
   } catch (const core::Error& e) {
-    fmt::print(stderr, "the model that the device keeps is left out: {}\n", e.what());
+    note("the model that the device keeps is left out: {}", e.what());
     return false;
   }
 }
@@ -148,7 +149,7 @@ std::vector<std::string> outside_scope(const profile::NetworkPrediction& predict
 
 std::vector<std::string> warn_outside(const profile::NetworkPrediction& prediction) {
   std::vector<std::string> outside = outside_scope(prediction);
-  for (const std::string& what : outside) fmt::print(stderr, "outside what was sampled: {}\n", what);
+  for (const std::string& what : outside) note("outside what was sampled: {}", what);
   return outside;
 }
 

@@ -11,6 +11,7 @@
 #include "cli/images.h"
 #include "cli/network_choice.h"
 #include "cli/run_folder.h"
+#include "cli/terminal.h"
 #include "cli/train_flags.h"
 #include "core/error.h"
 #include "core/restart.h"
@@ -88,11 +89,11 @@ void train(const CLI::App& command, const TrainFlags& flags) {
   nn::TrainState state = prepare(command, flags, run, images);
   run.make();
   if (flags.resume) {
-    fmt::print(stderr, "resuming after epoch {} of {}\n", state.history.size(), state.config.epochs);
+    note("resuming after epoch {} of {}", state.history.size(), state.config.epochs);
     for (const auto& [key, now] : {std::pair("isa", kernels::isa()), std::pair("gemm", flags.common.gemm)})
       if (state.about[key] != now)
-        fmt::print(stderr, "warning: the run began with --{0} {1}, this is --{0} {2}: last digits will differ\n", key,
-                   state.about[key], now);
+        note("warning: the run began with --{0} {1}, this is --{0} {2}: last digits will differ", key, state.about[key],
+             now);
   }
   const datasets::Normalization normalization = image_facts(state.about, run.checkpoint()).normalization;
   LoaderSource source(images.train, normalization,

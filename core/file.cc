@@ -1,6 +1,8 @@
 #include "core/file.h"
 
 #include <fcntl.h>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,9 +11,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 
 #include "core/error.h"
+#include "core/text.h"
 
 namespace fdi::core {
 namespace {
@@ -30,6 +34,51 @@ std::string resolve(const std::string& path) {
   return error ? path : target.string();
 }
 
+std::string host_name() {
+  char name[256] = "";
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
+enum class Lock { kHeld, kBusy, kUnsupported };
+struct Locked {
+  int fd = -1, error = 0;  // fd < 0: the file could not be made, for this reason
+  Lock lock = Lock::kHeld;
+};
+
+// Opens or makes `path`, and locks it where that is possible. The holder before may have renamed or removed the file
+// between our open and our lock; then the lock is of a file that has this name no more, and we begin anew.
+Locked open_locked(const std::string& path) {
+  while (true) {
+    Locked locked;
+    locked.fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (locked.fd < 0) {
+      locked.error = errno;
+      return locked;
+    }
+    int failed = 0;
+    do {
+      failed = ::flock(locked.fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+    } while (failed == EINTR);
+    if (failed != 0) {
+      locked.lock = failed == EWOULDBLOCK ? Lock::kBusy : Lock::kUnsupported;
+      return locked;
+    }
+    struct stat named {
+    }, opened{};
+    if (::stat(path.c_str(), &named) == 0 && ::fstat(locked.fd, &opened) == 0 && named.st_ino == opened.st_ino &&
+        named.st_dev == opened.st_dev)
+      return locked;
+    ::close(locked.fd);
+  }
+}
+
+// What the file behind `fd` says from its beginning; "" where it cannot be read.
+std::string beginning_of(int fd) {
+  char text[1024];
+  const ssize_t got = ::pread(fd, text, sizeof text, 0);
+  return got > 0 ? std::string(text, static_cast<size_t>(got)) : "";
+}
+
 }  // namespace
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
@@ -42,16 +91,23 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
     return;
   }
   path_ = resolve(path_);
-  // One fixed name, so that what a killed writer left is taken over by the next one; the lock keeps two of them apart.
-  temporary_ = path_ + ".tmp";
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-  if (fd_ < 0) fail_write(path_, errno);
-  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-    const int error = errno;
-    ::close(fd_);
-    if (error == EWOULDBLOCK) fail("{}: another process is writing it; wait for it or choose another name", path_);
-    fail_write(path_, error);
+  // A fixed name, so that what a killed writer left is taken over by the next one; the lock keeps two of them apart.
+  // Without locks every process has a name of its own.
+  const std::filesystem::path target(path_);
+  temporary_ = (target.parent_path() / ("." + target.filename().string() + ".fastdeepiot-tmp")).string();
+  Locked locked = open_locked(temporary_);
+  if (locked.lock == Lock::kUnsupported) {
+    ::close(locked.fd);
+    temporary_ += fmt::format("-{}-{}", host_name(), ::getpid());
+    locked.fd = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    locked.error = errno;
   }
+  if (locked.fd < 0) fail_write(path_, locked.error);
+  if (locked.lock == Lock::kBusy) {
+    ::close(locked.fd);
+    fail("{}: another process is writing it; wait for it or choose another name", path_);
+  }
+  fd_ = locked.fd;
   if (::ftruncate(fd_, 0) != 0) {
     const int error = errno;
     ::close(fd_);
@@ -94,6 +150,39 @@ void AtomicFile::commit() {
   }
 }
 
+FileLock::FileLock(std::string path, std::string_view purpose) : path_(std::move(path)) {
+  const Locked locked = open_locked(path_);
+  if (locked.fd < 0) fail_write(path_, locked.error);
+  fd_ = locked.fd;
+  if (locked.lock == Lock::kBusy) {
+    state_ = State::kBusy;
+    holder_ = printable(beginning_of(fd_));
+    if (holder_.empty()) holder_ = "another process";
+    return;
+  }
+  if (locked.lock == Lock::kUnsupported) state_ = State::kUnsupported;
+  const std::string text = fmt::format("process {} on {}, since {:%Y-%m-%d %H:%M:%S}: {}", ::getpid(), host_name(),
+                                       fmt::localtime(std::time(nullptr)), purpose);
+  if (::ftruncate(fd_, 0) != 0 || ::pwrite(fd_, text.data(), text.size(), 0) < 0) return;  // it locks all the same
+}
+
+FileLock::~FileLock() {
+  if (state_ != State::kBusy) ::unlink(path_.c_str());  // before the lock goes with the descriptor
+  ::close(fd_);
+}
+
+bool path_exists(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0) return true;
+  if (errno != ENOENT && errno != ENOTDIR) fail("{}: cannot look there: {}", path, std::strerror(errno));
+  return false;
+}
+
+bool is_folder(const std::string& path) {
+  struct stat info {};
+  return path_exists(path) && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
 void write_file_atomically(const std::string& path, std::string_view text) {
   AtomicFile file(path);
   file.write(text);
@@ -110,17 +199,20 @@ std::string read_file(const std::string& path, uint64_t max_bytes) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) fail("{}: cannot read: {}", path, std::strerror(errno));
   if (S_ISDIR(info.st_mode)) fail("{}: is a folder; wanted a file", path);
-  if (static_cast<uint64_t>(info.st_size) > max_bytes)
+  const bool sized = S_ISREG(info.st_mode) && info.st_size > 0;  // pipes have no size; files of /proc say 0
+  if (sized && static_cast<uint64_t>(info.st_size) > max_bytes)
     fail("{}: has {} bytes; at most {} are accepted", path, info.st_size, max_bytes);
+  constexpr size_t kPiece = 1 << 16;
   std::string text;
-  text.resize(static_cast<size_t>(info.st_size));
   size_t got = 0;
-  while (got < text.size()) {
+  while (true) {
+    if (got == text.size()) text.resize(got == 0 && sized ? static_cast<size_t>(info.st_size) + 1 : got * 2 + kPiece);
     const ssize_t n = ::read(fd, text.data() + got, text.size() - got);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail("{}: cannot read: {}", path, std::strerror(errno));
     if (n == 0) break;
     got += static_cast<size_t>(n);
+    if (got > max_bytes) fail("{}: has more than the {} bytes that are accepted", path, max_bytes);
   }
   text.resize(got);
   return text;

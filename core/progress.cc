@@ -1,8 +1,10 @@
 #include "core/progress.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -20,10 +22,31 @@ std::string format_duration(double seconds) {
   return fmt::format("{} h {:02} min", s / 3600, s % 3600 / 60);
 }
 
+namespace {
+
+// Where standard error cannot be written (the terminal is gone, the disk behind it is full) the text is lost: what is
+// shown never changes the work.
+void show(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+  std::clearerr(stderr);
+}
+
+// The first columns of a line that fits the terminal; a wrapped line could not be replaced by the next.
+std::string_view fitted(std::string_view line) {
+  winsize size{};
+  const size_t columns = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
+  size_t end = std::min(line.size(), columns - 1);
+  while (end > 0 && end < line.size() && (static_cast<unsigned char>(line[end]) & 0xc0) == 0x80) --end;  // whole UTF-8
+  return line.substr(0, end);
+}
+
+}  // namespace
+
 Progress::Progress() : terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 Progress::~Progress() {
-  if (dirty_) std::fputc('\n', stderr);
+  if (dirty_) show("\n");
 }
 
 void Progress::update(std::string_view line) {
@@ -31,14 +54,12 @@ void Progress::update(std::string_view line) {
   const double now = monotonic_seconds();
   if (now - last_seconds_ < 0.1) return;
   last_seconds_ = now;
-  fmt::print(stderr, "\r\033[K{}", line);
-  std::fflush(stderr);
+  show(fmt::format("\r\033[K{}", fitted(line)));
   dirty_ = true;
 }
 
 void Progress::finish(std::string_view line) {
-  fmt::print(stderr, "{}{}\n", dirty_ ? "\r\033[K" : "", line);
-  std::fflush(stderr);
+  show(fmt::format("{}{}\n", dirty_ ? "\r\033[K" : "", line));
   dirty_ = false;
 }
 

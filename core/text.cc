@@ -1,8 +1,59 @@
 #include "core/text.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace fdi::core {
+namespace {
+
+// Bytes of the UTF-8 character that `text` begins with; 0 where it begins with none (overlong forms, surrogates and
+// what lies above U+10FFFF are none).
+size_t utf8_bytes(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return 1;
+  const size_t bytes = lead >= 0xf0 && lead <= 0xf4  ? 4
+                       : lead >= 0xe0 && lead < 0xf0 ? 3
+                       : lead >= 0xc2 && lead < 0xe0 ? 2
+                                                     : 0;
+  if (bytes == 0 || text.size() < bytes) return 0;
+  for (size_t i = 1; i < bytes; ++i)
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  const unsigned char second = byte(1);
+  const bool wrong = (lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) ||
+                     (lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f);
+  return wrong ? 0 : bytes;
+}
+
+}  // namespace
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const size_t bytes = utf8_bytes(text);
+    if (bytes == 0) return false;
+    text.remove_prefix(bytes);
+  }
+  return true;
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const size_t bytes = utf8_bytes(text);
+    const auto lead = static_cast<unsigned char>(text[0]);
+    const bool c1 = bytes == 2 && lead == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0;
+    if (lead == '\n' || lead == '\r' || lead == '\t')
+      out += lead == '\n' ? "\\n" : lead == '\r' ? "\\r" : "\\t";
+    else if (bytes == 0 || lead < 0x20 || lead == 0x7f || c1)
+      for (size_t i = 0; i < std::max<size_t>(bytes, 1); ++i)
+        out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]));
+    else
+      out += text.substr(0, bytes);
+    text.remove_prefix(std::max<size_t>(bytes, 1));
+  }
+  return out;
+}
 
 std::string wrapped(std::string_view text, size_t indent) {
   std::string out;

@@ -11,4 +11,10 @@ constexpr size_t kColumns = 120;
 // the first begin with `indent` spaces. What has no space stays whole.
 std::string wrapped(std::string_view text, size_t indent);
 
+bool is_utf8(std::string_view text);
+
+// Safe to print on a terminal, as one line: control characters (also C1, escape, line breaks) as \n, \t or \x1b, and
+// bytes that are no UTF-8 as \xe9. What comes from a file name or a device passes through here.
+std::string printable(std::string_view text);
+
 }  // namespace fdi::core

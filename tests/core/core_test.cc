@@ -3,13 +3,16 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 #include <sched.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cmath>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <thread>
 
 #include "core/arena.h"
 #include "core/cpu.h"
@@ -186,16 +189,49 @@ TEST_F(CoreFile, WritesThroughLinksAndLeavesDevicesAlone) {
 }
 
 TEST_F(CoreFile, TakesOverWhatAKilledWriterLeftButNotALivingOnes) {
-  const std::string path = dir_ / "a.json";
-  { std::ofstream(path + ".tmp") << "what a killed writer left, longer than the new text"; }
+  const std::string path = dir_ / "a.json", temporary = dir_ / ".a.json.fastdeepiot-tmp";
+  { std::ofstream(temporary) << "what a killed writer left, longer than the new text"; }
   write_file_atomically(path, "new");
   EXPECT_EQ(read_file(path), "new");
-  EXPECT_FALSE(fs::exists(path + ".tmp"));
+  EXPECT_FALSE(fs::exists(temporary));
   AtomicFile living(path);
   EXPECT_THROW(AtomicFile second(path), Error);
   living.write(std::string_view("first"));
   living.commit();
   EXPECT_EQ(read_file(path), "first");
+}
+
+TEST_F(CoreFile, LeavesTheUsersOwnTemporaryFilesAlone) {
+  { std::ofstream(dir_ / "a.json.tmp") << "precious"; }
+  write_file_atomically(dir_ / "a.json", "new");
+  EXPECT_EQ(read_file(dir_ / "a.json.tmp"), "precious");
+}
+
+TEST_F(CoreFile, ReadsPipesToTheirEnd) {
+  const std::string pipe = dir_ / "pipe", text(300000, 'x');
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::thread writer([&] { std::ofstream(pipe) << text; });
+  EXPECT_EQ(read_file(pipe), text);
+  writer.join();
+  EXPECT_FALSE(read_file("/proc/self/status").empty());
+  std::signal(SIGPIPE, SIG_IGN);  // the reader below goes before the end
+  writer = std::thread([&] { std::ofstream(pipe) << text; });
+  EXPECT_THROW(read_file(pipe, 1000), Error);
+  writer.join();
+}
+
+TEST_F(CoreFile, ALockKeepsOthersOutUntilItIsGone) {
+  const std::string path = dir_ / "lock";
+  {
+    const FileLock first(path, "train --out a");
+    EXPECT_EQ(first.state(), FileLock::State::kHeld);
+    const FileLock second(path, "compress --out a");
+    EXPECT_EQ(second.state(), FileLock::State::kBusy);
+    EXPECT_THAT(second.holder(), ::testing::MatchesRegex("process [0-9]+ on .*, since 2.*: train --out a"));
+  }
+  EXPECT_FALSE(fs::exists(path));
+  { std::ofstream(path) << "process 1 on elsewhere: what a killed process left"; }
+  EXPECT_EQ(FileLock(path, "train").state(), FileLock::State::kHeld);
 }
 
 TEST_F(CoreFile, ReadRefusesFoldersMissingAndTooLarge) {

@@ -34,5 +34,16 @@ TEST(Wrapped, WhatHasNoSpaceStaysWhole) {
   EXPECT_EQ(wrapped("    " + words(200, 'a'), 4), "    " + words(200, 'a')) << "no line of spaces alone";
 }
 
+TEST(Printable, ShowsControlCharactersAndBytesThatAreNoUtf8) {
+  EXPECT_EQ(printable("plain caf\u00e9 \u732b"), "plain caf\u00e9 \u732b");
+  EXPECT_EQ(printable("a\nb\tc\r"), "a\\nb\\tc\\r");
+  EXPECT_EQ(printable("\x1b[31mred\x7f"), "\\x1b[31mred\\x7f");
+  EXPECT_EQ(printable("caf\xe9"), "caf\\xe9");
+  EXPECT_EQ(printable("\u0085"), "\\xc2\\x85");             // next line, a C1 control
+  EXPECT_EQ(printable("\xed\xa0\x80"), "\\xed\\xa0\\x80");  // a surrogate
+  EXPECT_FALSE(is_utf8("\xc0\xaf"));
+  EXPECT_TRUE(is_utf8("\xf0\x9f\x90\xb1"));
+}
+
 }  // namespace
 }  // namespace fdi::core

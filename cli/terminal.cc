@@ -1,0 +1,34 @@
+#include "cli/terminal.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+
+#include "core/error.h"
+#include "core/text.h"
+
+namespace fdi::cli {
+
+void prepare_streams() {
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  // open() takes the lowest free number. Reading from a stream that was closed ends at once, writing to it fails.
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(stream, F_GETFD) == -1 && errno == EBADF && ::open("/dev/null", O_RDONLY) < 0) return;
+}
+
+void write_note(std::string_view line) {
+  const std::string text = core::printable(line) + "\n";
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+void write_output(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    core::fail_as(core::ErrorCode::kSystem, "cannot write to standard output: {}", std::strerror(errno));
+}
+
+}  // namespace fdi::cli
