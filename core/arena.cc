@@ -19,7 +19,9 @@ Arena::Arena(size_t bytes) {
   const size_t alignment = bytes >= kHugePage / 16 ? kHugePage : kAlignment;
   capacity_ = (bytes + alignment - 1) / alignment * alignment;
   void* p = std::aligned_alloc(alignment, capacity_);
-  if (p == nullptr) fail("out of memory: {} bytes could not be allocated; use a smaller batch or network", capacity_);
+  if (p == nullptr)
+    fail_as(ErrorCode::kSystem, "out of memory: {} bytes could not be allocated; use a smaller batch or network",
+            capacity_);
   if (alignment == kHugePage) madvise(p, capacity_, MADV_HUGEPAGE);  // a hint: its failure changes speed only
   std::memset(p, 0, capacity_);
   block_.reset(static_cast<std::byte*>(p));

@@ -1,5 +1,6 @@
 #include "core/cpu.h"
 
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -41,7 +42,8 @@ CpuInfo read_cpu_info() {
       info.model = v;
       break;
     }
-  if (std::string mhz = proc_value("/proc/cpuinfo", "cpu MHz"); !mhz.empty()) info.frequency_mhz = std::stod(mhz);
+  if (std::string mhz = proc_value("/proc/cpuinfo", "cpu MHz"); !mhz.empty())
+    info.frequency_mhz = std::strtod(mhz.c_str(), nullptr);
   for (int index = 0; index < 8; ++index) {
     const std::string dir = "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/";
     const std::string level = first_line(dir + "level");
@@ -62,7 +64,7 @@ const CpuInfo& cpu_info() {
 
 size_t peak_memory_bytes() {
   const std::string kib = proc_value("/proc/self/status", "VmHWM");
-  return kib.empty() ? 0 : std::stoull(kib) << 10;
+  return size_t{std::strtoull(kib.c_str(), nullptr, 10)} << 10;
 }
 
 }  // namespace fdi::core

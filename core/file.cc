@@ -20,11 +20,43 @@
 namespace fdi::core {
 namespace {
 
+// Where a better path would be written to, the path is bad input; anything else is what the system refuses.
 [[noreturn]] void fail_write(const std::string& path, int error) {
-  fail("{}: cannot write: {}; {}", path, std::strerror(error),
-       error == ENOSPC   ? "free some space or choose another place"
-       : error == ENOENT ? "create its folder first"
-                         : "choose a place that you may write to");
+  ErrorCode code = ErrorCode::kBadInput;
+  const char* remedy = "choose a place that you may write to";
+  switch (error) {
+    case ENOENT:
+      remedy = "create its folder first";
+      break;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+    case ENOTDIR:
+    case EISDIR:
+    case ELOOP:
+      break;
+    case ENAMETOOLONG:
+      remedy = "choose a shorter name";
+      break;
+    case EMFILE:
+    case ENFILE:
+      code = ErrorCode::kSystem;
+      remedy = "lift the limit on open files (ulimit -n)";
+      break;
+    case EFBIG:
+      code = ErrorCode::kSystem;
+      remedy = "a limit on the size of files is reached; lift it (ulimit -f) or choose another place";
+      break;
+    case ENOSPC:
+    case EDQUOT:
+      code = ErrorCode::kSystem;
+      remedy = "free some space or choose another place";
+      break;
+    default:
+      code = ErrorCode::kSystem;
+      remedy = "choose another place";
+  }
+  fail_as(code, "{}: cannot write: {}; {}", path, std::strerror(error), remedy);
 }
 
 // The file that a path means: through symbolic links, so that renaming replaces their target and not the link.
@@ -45,6 +77,14 @@ struct Locked {
   Lock lock = Lock::kHeld;
 };
 
+// Whether `path` is still the name of what `fd` is open on.
+bool names(const std::string& path, int fd) {
+  struct stat named {
+  }, opened{};
+  return ::stat(path.c_str(), &named) == 0 && ::fstat(fd, &opened) == 0 && named.st_ino == opened.st_ino &&
+         named.st_dev == opened.st_dev;
+}
+
 // Opens or makes `path`, and locks it where that is possible. The holder before may have renamed or removed the file
 // between our open and our lock; then the lock is of a file that has this name no more, and we begin anew.
 Locked open_locked(const std::string& path) {
@@ -63,11 +103,7 @@ Locked open_locked(const std::string& path) {
       locked.lock = failed == EWOULDBLOCK ? Lock::kBusy : Lock::kUnsupported;
       return locked;
     }
-    struct stat named {
-    }, opened{};
-    if (::stat(path.c_str(), &named) == 0 && ::fstat(locked.fd, &opened) == 0 && named.st_ino == opened.st_ino &&
-        named.st_dev == opened.st_dev)
-      return locked;
+    if (names(path, locked.fd)) return locked;
     ::close(locked.fd);
   }
 }
@@ -97,6 +133,7 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   temporary_ = (target.parent_path() / ("." + target.filename().string() + ".fastdeepiot-tmp")).string();
   Locked locked = open_locked(temporary_);
   if (locked.lock == Lock::kUnsupported) {
+    ::unlink(temporary_.c_str());
     ::close(locked.fd);
     temporary_ += fmt::format("-{}-{}", host_name(), ::getpid());
     locked.fd = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
@@ -110,6 +147,7 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   fd_ = locked.fd;
   if (::ftruncate(fd_, 0) != 0) {
     const int error = errno;
+    ::unlink(temporary_.c_str());
     ::close(fd_);
     fail_write(path_, error);
   }
@@ -167,7 +205,8 @@ FileLock::FileLock(std::string path, std::string_view purpose) : path_(std::move
 }
 
 FileLock::~FileLock() {
-  if (state_ != State::kBusy) ::unlink(path_.c_str());  // before the lock goes with the descriptor
+  // Before the lock goes with the descriptor. Where the folder was renamed meanwhile, the name may be another's.
+  if (state_ != State::kBusy && names(path_, fd_)) ::unlink(path_.c_str());
   ::close(fd_);
 }
 

@@ -9,6 +9,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "core/text.h"
+
 namespace fdi::core {
 
 double monotonic_seconds() {
@@ -54,12 +56,12 @@ void Progress::update(std::string_view line) {
   const double now = monotonic_seconds();
   if (now - last_seconds_ < 0.1) return;
   last_seconds_ = now;
-  show(fmt::format("\r\033[K{}", fitted(line)));
+  show(fmt::format("\r\033[K{}", fitted(printable(line))));
   dirty_ = true;
 }
 
 void Progress::finish(std::string_view line) {
-  show(fmt::format("{}{}\n", dirty_ ? "\r\033[K" : "", line));
+  show(fmt::format("{}{}\n", dirty_ ? "\r\033[K" : "", printable(line)));
   dirty_ = false;
 }
 

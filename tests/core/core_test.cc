@@ -2,8 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <omp.h>
+#include <pty.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +14,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <set>
 #include <thread>
 
@@ -154,6 +158,30 @@ TEST(Progress, DurationsReadWell) {
   EXPECT_EQ(format_duration(3900), "1 h 05 min");
 }
 
+// Text of several bytes a character is cut between characters; what would move the cursor is shown as an escape.
+TEST(Progress, LiveLinesFitTheTerminal) {
+  int terminal = -1, slave = -1;
+  winsize size{};
+  size.ws_col = 20;
+  size.ws_row = 24;
+  ASSERT_EQ(::openpty(&terminal, &slave, nullptr, nullptr, &size), 0);
+  std::fflush(stderr);
+  const int before = ::dup(STDERR_FILENO);
+  ::dup2(slave, STDERR_FILENO);
+  {
+    Progress progress;
+    progress.update("aä\u20ac\u20ac\u20ac\u20ac\u20ac\u20ac\u20ac\u20ac\u20ac");
+    progress.finish("a\033[2Jb");
+  }
+  ::dup2(before, STDERR_FILENO);
+  ::close(before);
+  ::close(slave);
+  std::string shown(1000, '\0');
+  shown.resize(static_cast<size_t>(std::max<ssize_t>(::read(terminal, shown.data(), shown.size()), 0)));
+  ::close(terminal);
+  EXPECT_EQ(shown, "\r\033[Kaä\u20ac\u20ac\u20ac\u20ac\u20ac\r\033[Ka\\x1b[2Jb\r\n");
+}
+
 TEST_F(CoreFile, UncommittedWriteLeavesTheOldFileAndNoRest) {
   const std::string path = dir_ / "a.json";
   write_file_atomically(path, "old");
@@ -174,6 +202,31 @@ TEST_F(CoreFile, MissingFolderIsAnErrorThatSaysWhatToDo) {
   } catch (const Error& e) {
     EXPECT_THAT(e.what(), ::testing::HasSubstr("create its folder first"));
   }
+}
+
+// Bad input is what another name mends; anything else is the system's.
+TEST_F(CoreFile, AWriteThatIsRefusedLeavesNothing) {
+  const auto code = [&](const std::string& path, size_t bytes) {
+    try {
+      write_file_atomically(path, std::string(bytes, 'x'));
+    } catch (const Error& e) {
+      return e.code();
+    }
+    ADD_FAILURE() << path << " was written";
+    return ErrorCode::kUnmet;
+  };
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit old{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
+  rlimit small = old;
+  small.rlim_cur = 1000;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  EXPECT_EQ(code(dir_ / "a", 2000), ErrorCode::kSystem);
+  ::setrlimit(RLIMIT_FSIZE, &old);
+  EXPECT_EQ(code("/dev/full", 1), ErrorCode::kSystem);
+  EXPECT_EQ(code(dir_ / "no" / "a", 1), ErrorCode::kBadInput);
+  EXPECT_EQ(code(dir_, 1), ErrorCode::kBadInput);
+  EXPECT_TRUE(fs::is_empty(dir_));
 }
 
 TEST_F(CoreFile, WritesThroughLinksAndLeavesDevicesAlone) {
@@ -232,6 +285,17 @@ TEST_F(CoreFile, ALockKeepsOthersOutUntilItIsGone) {
   EXPECT_FALSE(fs::exists(path));
   { std::ofstream(path) << "process 1 on elsewhere: what a killed process left"; }
   EXPECT_EQ(FileLock(path, "train").state(), FileLock::State::kHeld);
+}
+
+TEST_F(CoreFile, ALockLeavesTheFileThatTookItsName) {
+  fs::create_directories(dir_ / "run");
+  auto first = std::make_unique<FileLock>(dir_ / "run" / "lock", "first");
+  fs::rename(dir_ / "run", dir_ / "renamed");
+  fs::create_directories(dir_ / "run");
+  const FileLock second(dir_ / "run" / "lock", "second");
+  first.reset();
+  EXPECT_TRUE(fs::exists(dir_ / "run" / "lock"));
+  EXPECT_EQ(FileLock(dir_ / "run" / "lock", "third").state(), FileLock::State::kBusy);
 }
 
 TEST_F(CoreFile, ReadRefusesFoldersMissingAndTooLarge) {
