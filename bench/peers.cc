@@ -6,11 +6,8 @@
 #include "core/restart.h"
 #include "core/threads.h"
 #include "kernels/isa.h"
+#include "kernels/openblas.h"
 
-#ifdef FDI_HAVE_OPENBLAS
-#include <cblas.h>
-extern "C" char* openblas_get_corename();
-#endif
 #ifdef FDI_HAVE_ONEDNN
 #include <oneapi/dnnl/dnnl.h>
 #endif
@@ -21,7 +18,7 @@ namespace {
 #ifdef FDI_HAVE_OPENBLAS
 void openblas_multiply(int64_t m, int64_t n, int64_t k, const float* a, const float* b, float* c) {
   const auto im = static_cast<blasint>(m), in = static_cast<blasint>(n), ik = static_cast<blasint>(k);
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, im, in, ik, 1.0F, a, ik, b, in, 0.0F, c, in);
+  kernels::openblas().sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, im, in, ik, 1.0F, a, ik, b, in, 0.0F, c, in);
 }
 #endif
 #ifdef FDI_HAVE_ONEDNN
@@ -42,7 +39,7 @@ const std::vector<GemmPeer>& gemm_peers() {
 #endif
   };
 #ifdef FDI_HAVE_OPENBLAS
-  openblas_set_num_threads(core::threads());
+  kernels::openblas().set_num_threads(core::threads());
 #endif
   return peers;
 }
@@ -57,9 +54,9 @@ bool have_onednn() {
 
 std::string openblas_version() {
 #ifdef FDI_HAVE_OPENBLAS
-  const std::string config = openblas_get_config();  // "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ..."
+  const std::string config = kernels::openblas().config;  // "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ..."
   const size_t end = config.find(' ', config.find(' ') + 1);
-  return fmt::format("{} ({} kernels)", config.substr(0, end), openblas_get_corename());
+  return fmt::format("{} ({} kernels)", config.substr(0, end), kernels::openblas().core);
 #else
   return "no OpenBLAS";
 #endif

@@ -51,10 +51,10 @@ if(skip_targets)
   target_compile_definitions(fdi_highway INTERFACE "HWY_DISABLED_TARGETS=(${skip_targets})")
 endif()
 
-# OpenBLAS: the OpenMP build shares our thread pool; the directory is put into the run path because the
-# distribution's alternatives may point libopenblas.so.0 at the pthread build.
+# OpenBLAS: the OpenMP build shares our thread pool. It is loaded by the file that was found here, when it is asked for
+# (kernels/openblas.h): the distribution's alternatives may point libopenblas.so.0 at the pthread build.
 add_library(fdi_openblas INTERFACE)
-if(FDI_OPENBLAS)
+if(FDI_OPENBLAS AND NOT FDI_STATIC)
   find_library(OPENBLAS_LIBRARY openblas PATH_SUFFIXES openblas-openmp openblas-pthread)
   find_path(OPENBLAS_INCLUDE openblas/cblas.h PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp
             ${CMAKE_LIBRARY_ARCHITECTURE})
@@ -62,10 +62,14 @@ if(FDI_OPENBLAS)
             ${CMAKE_LIBRARY_ARCHITECTURE}/openblas-pthread ${CMAKE_LIBRARY_ARCHITECTURE})
   if(OPENBLAS_LIBRARY AND OPENBLAS_INCLUDE)
     get_filename_component(openblas_dir ${OPENBLAS_LIBRARY} DIRECTORY)
+    set(OPENBLAS_FILE ${openblas_dir}/libopenblas.so.0)  # the name without a number is the development package's
+    if(NOT EXISTS ${OPENBLAS_FILE})
+      set(OPENBLAS_FILE ${OPENBLAS_LIBRARY})
+    endif()
     target_include_directories(fdi_openblas INTERFACE ${OPENBLAS_INCLUDE})
-    target_link_libraries(fdi_openblas INTERFACE ${OPENBLAS_LIBRARY})
-    target_link_options(fdi_openblas INTERFACE "-Wl,-rpath,${openblas_dir}" "-Wl,--disable-new-dtags")
+    target_link_libraries(fdi_openblas INTERFACE ${CMAKE_DL_LIBS})
     target_compile_definitions(fdi_openblas INTERFACE FDI_HAVE_OPENBLAS=1)
+    set_source_files_properties(kernels/openblas.cc PROPERTIES COMPILE_DEFINITIONS FDI_OPENBLAS_FILE="${OPENBLAS_FILE}")
   else()
     message(WARNING "OpenBLAS not found (Debian: libopenblas-openmp-dev): no --gemm openblas, no OpenBLAS peer in bench")
   endif()

@@ -6,8 +6,8 @@
 #include "core/error.h"
 #include "kernels/gemm_native.h"
 #include "kernels/isa.h"
+#include "kernels/openblas.h"
 #ifdef FDI_HAVE_OPENBLAS
-#include <cblas.h>
 #include <omp.h>
 #endif
 
@@ -38,12 +38,12 @@ void openblas_gemm([[maybe_unused]] const Gemm& g, [[maybe_unused]] const Worksp
   CHECK(g.a.patches == nullptr);  // conv.cc writes the im2col matrix for this provider
   // Within a parallel region OpenBLAS takes one thread by itself, and a new number would free the buffers that the
   // other threads' products are using.
-  if (omp_in_parallel() == 0) openblas_set_num_threads(ws.threads);
+  if (omp_in_parallel() == 0) openblas().set_num_threads(ws.threads);
   const Operand b = g.packed_b != nullptr ? Operand{g.packed_b, g.n} : g.b;  // pack_b() only copies for OpenBLAS
-  cblas_sgemm(CblasRowMajor, g.a.transposed ? CblasTrans : CblasNoTrans, b.transposed ? CblasTrans : CblasNoTrans,
-              static_cast<int>(g.m), static_cast<int>(g.n), static_cast<int>(g.k), 1.0F, g.a.data,
-              static_cast<int>(g.a.ld), b.data, static_cast<int>(b.ld), g.accumulate ? 1.0F : 0.0F, g.c,
-              static_cast<int>(g.ldc));
+  openblas().sgemm(CblasRowMajor, g.a.transposed ? CblasTrans : CblasNoTrans, b.transposed ? CblasTrans : CblasNoTrans,
+                   static_cast<int>(g.m), static_cast<int>(g.n), static_cast<int>(g.k), 1.0F, g.a.data,
+                   static_cast<int>(g.a.ld), b.data, static_cast<int>(b.ld), g.accumulate ? 1.0F : 0.0F, g.c,
+                   static_cast<int>(g.ldc));
   finish(g);
 #endif
 }
@@ -51,7 +51,9 @@ void openblas_gemm([[maybe_unused]] const Gemm& g, [[maybe_unused]] const Worksp
 }  // namespace
 
 void set_gemm_provider(GemmProvider p) {
-#ifndef FDI_HAVE_OPENBLAS
+#ifdef FDI_HAVE_OPENBLAS
+  if (p == GemmProvider::kOpenBlas) openblas();  // loaded here, where it may fail, rather than by the first product
+#else
   if (p == GemmProvider::kOpenBlas)
     core::fail("--gemm openblas: this build has no OpenBLAS; install libopenblas-openmp-dev and build again");
 #endif
