@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/evp.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <array>
@@ -19,11 +18,13 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/file.h"
 
 namespace fdi::datasets {
 namespace {
 
 namespace fs = std::filesystem;
+constexpr auto kSystem = core::ErrorCode::kSystem;
 
 struct Transfer {
   std::string part;
@@ -76,11 +77,10 @@ bool fetch(const DownloadSource& source, Transfer& t) {
   t.written = 0;
   t.fd = ::open(t.part.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (t.fd < 0) core::fail("{}: cannot write: {}; choose another folder", t.part, std::strerror(errno));
-  if (::flock(t.fd, LOCK_EX | LOCK_NB) != 0) core::fail("{}: another run is downloading it; wait for that one", t.part);
   static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
   const std::unique_ptr<CURL, void (*)(CURL*)> curl(started == CURLE_OK ? curl_easy_init() : nullptr,
                                                     curl_easy_cleanup);
-  if (curl == nullptr) core::fail("{}: the network library does not start", source.url);
+  if (curl == nullptr) core::fail_as(kSystem, "{}: the network library does not start", source.url);
   char reason[CURL_ERROR_SIZE] = "";
   const auto set = [&](CURLoption option, auto value) { curl_easy_setopt(curl.get(), option, value); };
   set(CURLOPT_URL, source.url.c_str());
@@ -105,22 +105,22 @@ bool fetch(const DownloadSource& source, Transfer& t) {
   t.fd = -1;
   if (t.write_error == 0 && closed != 0) t.write_error = errno;
   if (t.write_error != 0)
-    core::fail("{}: cannot write: {}; {}, then run the command again to go on", t.part, std::strerror(t.write_error),
-               t.write_error == ENOSPC ? "free some space" : "choose another folder");
+    core::fail_as(kSystem, "{}: cannot write: {}; {}, then run the command again to go on", t.part,
+                  std::strerror(t.write_error), t.write_error == ENOSPC ? "free some space" : "choose another folder");
   if (t.too_long || code == CURLE_OK) return true;  // the caller checks size and sum
   long status = 0;
   curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
   if (t.start > 0 && (code == CURLE_RANGE_ERROR || code == CURLE_BAD_DOWNLOAD_RESUME || status == 416)) return false;
   if (t.start + t.written == 0) ::unlink(t.part.c_str());
   if (code == CURLE_HTTP_RETURNED_ERROR)
-    core::fail("{}: the server answers {}; check $FASTDEEPIOT_URL or try later", source.url, status);
+    core::fail_as(kSystem, "{}: the server answers {}; check $FASTDEEPIOT_URL or try later", source.url, status);
   if (code == CURLE_FILE_COULDNT_READ_FILE) core::fail("{}: no such file; check $FASTDEEPIOT_URL", source.url);
   const char* text = *reason != '\0' ? reason : curl_easy_strerror(code);
   if (t.written > 0)
-    core::fail("{}: broken off after {} bytes: {}; run the command again to go on", source.url, t.start + t.written,
-               text);
-  core::fail("{}: cannot fetch: {}; check the network, or fetch {} by hand and give its folder to --data", source.url,
-             text, source.file);
+    core::fail_as(kSystem, "{}: broken off after {} bytes: {}; run the command again to go on", source.url,
+                  t.start + t.written, text);
+  core::fail_as(kSystem, "{}: cannot fetch: {}; check the network, or fetch {} by hand and give its folder to --data",
+                source.url, text, source.file);
 }
 
 }  // namespace
@@ -155,7 +155,7 @@ std::string md5_of_file(const std::string& path) {
   if (file == nullptr) core::fail("{}: cannot read: {}", path, std::strerror(errno));
   const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   if (context == nullptr || EVP_DigestInit_ex(context.get(), EVP_md5(), nullptr) != 1)
-    core::fail("{}: OpenSSL offers no MD5 here, so the file cannot be checked", path);
+    core::fail_as(kSystem, "{}: OpenSSL offers no MD5 here, so the file cannot be checked", path);
   std::array<unsigned char, 64 << 10> buffer;
   while (const size_t n = std::fread(buffer.data(), 1, buffer.size(), file.get()))
     EVP_DigestUpdate(context.get(), buffer.data(), n);
@@ -170,15 +170,21 @@ std::string md5_of_file(const std::string& path) {
 
 std::string download(const DownloadSource& source, const std::string& folder, const DownloadProgress& progress) {
   std::string path = (fs::path(folder) / source.file).string();
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) core::fail("{}: cannot make this folder: {}; choose another one", folder, error.message());
-  if (fs::exists(path, error)) {
+  const auto is_there = [&] {
+    if (!core::path_exists(path)) return false;
     if (const std::string md5 = md5_of_file(path); md5 != source.md5)
       core::fail("{}: is there with checksum {}, wanted {}; remove it and run the command again", path, md5,
                  source.md5);
-    return path;
-  }
+    return true;
+  };
+  if (is_there()) return path;
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) core::fail("{}: cannot make this folder: {}; choose another one", folder, error.message());
+  const core::FileLock lock(fmt::format("{}/.{}.fastdeepiot-lock", folder, source.file), "fastdeepiot data download");
+  if (lock.state() == core::FileLock::State::kBusy)
+    core::fail("{}: being downloaded by {}; wait for it to end", path, lock.holder());
+  if (is_there()) return path;  // another process was faster
   Transfer t;
   t.part = path + ".part";
   t.limit = source.bytes;
@@ -187,21 +193,21 @@ std::string download(const DownloadSource& source, const std::string& folder, co
   const bool complete = source.bytes > 0 && size_or_zero(t.part) == source.bytes;
   if (!complete && !fetch(source, t)) {
     ::unlink(t.part.c_str());  // the server cannot go on there: from the start
-    if (!fetch(source, t)) core::fail("{}: the server refuses the request; try later", source.url);
+    if (!fetch(source, t)) core::fail_as(kSystem, "{}: the server refuses the request; try later", source.url);
   }
   const int64_t size = size_or_zero(t.part);
   if (t.too_long || (source.bytes > 0 && size != source.bytes)) {
     ::unlink(t.part.c_str());
-    core::fail("{}: gave {} {} bytes, wanted {}; the file was removed; check $FASTDEEPIOT_URL", source.url,
-               t.too_long ? "more than" : "only", t.too_long ? source.bytes : size, source.bytes);
+    core::fail_as(kSystem, "{}: gave {} {} bytes, wanted {}; the file was removed; check $FASTDEEPIOT_URL", source.url,
+                  t.too_long ? "more than" : "only", t.too_long ? source.bytes : size, source.bytes);
   }
   if (const std::string md5 = md5_of_file(t.part); md5 != source.md5) {
     ::unlink(t.part.c_str());
-    core::fail("{}: the fetched file has checksum {}, wanted {}; it was removed; run the command again", source.url,
-               md5, source.md5);
+    core::fail_as(kSystem, "{}: the fetched file has checksum {}, wanted {}; it was removed; run the command again",
+                  source.url, md5, source.md5);
   }
   fs::rename(t.part, path, error);
-  if (error) core::fail("{}: cannot rename {} to it: {}", path, t.part, error.message());
+  if (error) core::fail_as(kSystem, "{}: cannot rename {} to it: {}", path, t.part, error.message());
   return path;
 }
 

@@ -6,6 +6,7 @@
 #include <exception>
 #include <filesystem>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "core/error.h"
@@ -44,7 +45,10 @@ void parallel_for(int64_t n, const F& f) {
   };
   const auto count = std::min<int64_t>(core::threads(), (n + kChunk - 1) / kChunk);
   std::vector<std::jthread> threads;
-  for (int64_t t = 1; t < count; ++t) threads.emplace_back(work);
+  try {
+    for (int64_t t = 1; t < count; ++t) threads.emplace_back(work);
+  } catch (const std::system_error&) {  // no more threads are allowed: those that are there do it
+  }
   work();
   threads.clear();  // joins
   if (error) std::rethrow_exception(error);

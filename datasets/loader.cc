@@ -12,6 +12,7 @@
 #include <exception>
 #include <mutex>
 #include <numeric>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -138,7 +139,11 @@ Loader::Loader(DatasetPtr dataset, const Normalization& normalization, const Loa
     slot.images = slot.block.floats(most * m.shape.size());
     slot.labels.resize(static_cast<size_t>(most));
   }
-  for (int i = 0; i < options.workers; ++i) m.threads.emplace_back([&m] { m.run(); });
+  try {
+    for (int i = 0; i < options.workers; ++i) m.threads.emplace_back([&m] { m.run(); });
+  } catch (const std::system_error&) {  // no more threads are allowed: fewer make the same batches
+    if (m.threads.empty()) throw;
+  }
 }
 
 Loader::~Loader() {

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "datasets/cifar_binary.h"
 #include "datasets/synthetic.h"
 
@@ -21,15 +22,8 @@ constexpr const char* kCifarFolder = "cifar-10-batches-bin";
 
 bool is_synthetic(const std::string& name) { return name == "synthetic" || name.starts_with("synthetic:"); }
 
-// The errors of the file system (no permission, a name too long) count as "is not there".
-bool is_there(const fs::path& path) {
-  std::error_code error;
-  return fs::exists(path, error);
-}
-bool is_folder(const fs::path& path) {
-  std::error_code error;
-  return fs::is_directory(path, error);
-}
+bool is_there(const fs::path& path) { return core::path_exists(path); }
+bool is_folder(const fs::path& path) { return core::is_folder(path); }
 
 // What a folder offers for a split: a path and how to read it, or "".
 struct Found {
@@ -76,7 +70,7 @@ Located locate(const std::string& name) {
       // The variable may name the set itself: FASTDEEPIOT_DATA=/sets/cifar10, --data cifar10.
       for (const fs::path& path : {fs::path(root) / name, fs::path(root)}) {
         if (path == fs::path(root) && (path.filename() != name || !is_data_folder(path))) continue;
-        if (is_there(path)) return {path.string(), how};
+        if (std::error_code error; fs::exists(path, error)) return {path.string(), how};  // not asked for by its path
       }
       searched.push_back((fs::path(root) / name).string());
     }
