@@ -6,13 +6,13 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "cli/network_choice.h"
 #include "cli/terminal.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "core/progress.h"
 #include "nn/model_file.h"
 #include "nn/zoo.h"
@@ -77,7 +77,7 @@ std::string store_path(const std::string& database) {
 nn::NetworkSpec read_network(const std::string& what, double width) {
   const std::vector<std::string> zoo = nn::zoo_names();
   if (std::ranges::find(zoo, what) != zoo.end()) return nn::make_zoo(what, {.width = width, .classes = 0, .input = {}});
-  if (!std::filesystem::exists(what)) {
+  if (!core::path_exists(what)) {
     std::string names;
     for (const std::string& name : zoo) names += (names.empty() ? "" : ", ") + name;
     core::fail("{}: no such file, and no network of the zoo ({})", what, names);
@@ -116,7 +116,7 @@ profile::SampleSet stored_samples(profile::Store& store, const profile::Store::D
 
 std::string other_devices(const std::string& database, const device::Identity& identity) {
   constexpr size_t kMost = 3;
-  if (!std::filesystem::exists(database)) return "";
+  if (!core::path_exists(database)) return "";
   profile::Store store(database);
   std::vector<std::string> others;
   for (const profile::Store::Device& device : store.devices()) {
@@ -176,7 +176,7 @@ profile::NetworkTimings time_networks(profile::Runner& runner, std::span<const n
                                       const std::string& database) {
   core::Progress progress;
   profile::NetworkTimingOptions options;
-  if (const std::string path = store_path(database); std::filesystem::exists(path)) {  // a store would make it
+  if (const std::string path = store_path(database); core::path_exists(path)) {  // a store would make it
     profile::Store store(path);
     options.reference_us = profiled_reference_us(store, runner.identity());
   }

@@ -3,6 +3,9 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -33,9 +36,12 @@ class Workshop {
  public:
   explicit Workshop(const std::string& folder) : folder_(folder), passing_(folder.empty()) {
     if (passing_) {
-      std::string pattern = (fs::temp_directory_path() / "fastdeepiot-report-XXXXXX").string();
-      if (::mkdtemp(pattern.data()) == nullptr) core::fail("{}: cannot make a folder for the pictures", pattern);
-      folder_ = pattern;
+      const char* given = std::getenv("TMPDIR");
+      const std::string place = given == nullptr || *given == '\0' ? "/tmp" : given;
+      folder_ = place + "/fastdeepiot-report-XXXXXX";
+      if (::mkdtemp(folder_.data()) == nullptr)
+        core::fail("{}: cannot make a folder for the pictures there: {}; give --figures DIR, or set TMPDIR", place,
+                   std::strerror(errno));
     } else {
       std::error_code error;
       fs::create_directories(folder_, error);

@@ -8,6 +8,7 @@
 
 #include "cli/time_model_choice.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "nn/model_file.h"
 #include "nn/unit_groups.h"
 #include "profile/store.h"
@@ -26,7 +27,7 @@ std::string model_file(const Run& run) {
   std::vector<std::string> names = {stem + "model.safetensors", stem + "safetensors"};
   if (stem.ends_with('.')) names.push_back(stem.substr(0, stem.size() - 1));
   for (const std::string& name : names)
-    if (fs::is_regular_file(name)) return name;
+    if (core::path_exists(name) && !core::is_folder(name)) return name;
   return "";
 }
 
@@ -90,10 +91,9 @@ std::optional<profile::TimeModel> landscape_model(const Experiment& experiment, 
     return model;
   }
   for (const Run& run : experiment.runs)
-    if (const fs::path beside = fs::path(run.file).parent_path() / "time_model.json"; fs::exists(beside))
-      if (profile::TimeModel model = read_time_model(beside.string()); device::key(model.device()) == machine)
-        return model;
-  if (fs::exists(database)) {
+    if (const std::string beside = fs::path(run.file).parent_path() / "time_model.json"; core::path_exists(beside))
+      if (profile::TimeModel model = read_time_model(beside); device::key(model.device()) == machine) return model;
+  if (core::path_exists(database)) {
     profile::Store store(database);
     for (const profile::Store::Device& device : store.devices())
       if (device::key(device.identity) == machine)

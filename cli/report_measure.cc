@@ -7,6 +7,7 @@
 #include "cli/compress_methods.h"
 #include "compress/search.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "device/identity.h"
 #include "kernels/isa.h"
 
@@ -33,7 +34,7 @@ std::vector<Contender> contenders_of(std::vector<Run>& runs) {
         all, [&](const Contender& c) { return c.original && c.runs.front()->original.widths == run.original.widths; });
   };
   for (Run& run : runs)
-    if (original_of(run) == all.end() && fs::exists(beside(run, kSearchFile)))
+    if (original_of(run) == all.end() && core::path_exists(beside(run, kSearchFile)))
       all.push_back({std::move(compress::load_search(beside(run, kSearchFile)).model), {&run}, true});
   for (Run& run : runs) {
     const auto original = original_of(run);

@@ -173,17 +173,19 @@ Run run_from_json(const json& object, const std::string& where) {
 }
 
 std::vector<Run> read_runs(const std::string& folder, bool any_machine) {
-  if (!fs::is_directory(folder))
+  if (!core::is_folder(folder))
     core::fail("{}: is no folder; give a run of `fastdeepiot compress`, or a folder that holds several", folder);
   std::vector<std::string> files;
   const auto take = [&](const fs::path& file) {
-    if (fs::exists(file)) files.push_back(file.string());
+    if (core::path_exists(file)) files.push_back(file.string());
   };
   take(fs::path(folder) / "result.json");
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    if (entry.is_directory()) take(entry.path() / "result.json");
-    if (entry.path().filename().string().ends_with(".result.json")) take(entry.path());
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    if (core::is_folder(entry->path())) take(entry->path() / "result.json");
+    if (entry->path().filename().string().ends_with(".result.json")) take(entry->path());
   }
+  if (error) core::fail("{}: cannot read this folder: {}", folder, error.message());
   if (files.empty())
     core::fail("{}: holds no result.json, nor does a folder in it; `fastdeepiot compress --out {}/NAME` makes one",
                folder, folder);

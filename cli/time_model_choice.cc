@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "cli/terminal.h"
@@ -41,7 +40,7 @@ profile::TimeModel read_model(const std::string& file, const nn::NetworkSpec& ne
 
 std::optional<profile::TimeModel> newest_model(const std::string& path, const device::Identity& device,
                                                const nn::NetworkSpec& network) {
-  if (!std::filesystem::exists(path)) return std::nullopt;  // a store would make it
+  if (!core::path_exists(path)) return std::nullopt;  // a store would make it
   profile::Store store(path);
   const std::optional<profile::Store::Device> known = store.find_device(device);
   if (!known) return std::nullopt;

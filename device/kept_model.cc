@@ -42,7 +42,7 @@ void check_device(const nlohmann::json& model, const Identity& device, const std
 
 nlohmann::json kept_model(const Identity& device) {
   const std::filesystem::path file = file_of(device);
-  if (file.empty() || !std::filesystem::exists(file)) return nullptr;
+  if (file.empty() || !core::path_exists(file)) return nullptr;
   nlohmann::json model = nn::parse_json(core::read_file(file, kMaxModelBytes), file.string());
   check_device(model, device, file);
   return model;

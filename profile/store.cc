@@ -37,13 +37,13 @@ std::string default_store_path() {
 }
 
 Store::Store(const std::string& path, Missing missing, int wait_seconds) : path_(path), wait_seconds_(wait_seconds) {
-  if (missing == Missing::kRefuse && !std::filesystem::exists(path))
+  if (missing == Missing::kRefuse && !core::path_exists(path))
     core::fail("{}: there is no such database; `fastdeepiot profile` makes one, --db names another", path);
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   std::error_code error;
   if (!folder.empty()) std::filesystem::create_directories(folder, error);
   if (error) core::fail("{}: cannot make the folder: {}; give another file with --db", path, error.message());
-  if (std::filesystem::is_directory(path, error)) core::fail("{}: is a folder, want a database file", path);
+  if (core::is_folder(path)) core::fail("{}: is a folder, want a database file", path);
   try {
     if (const int code = sqlite3_open_v2(path.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
         code != SQLITE_OK)
