@@ -82,7 +82,7 @@ nn::Evaluation judge(const nn::Model& model, const datasets::DatasetPtr& images,
 nn::Model fine_tune(nn::Model small, const nn::Model& original, const CompressFlags& flags,
                     const nn::TrainConfig& config, const RunFolder& run, const TrainingImages& images) {
   std::optional<nn::TrainState> state;
-  if (flags.resume && run.has("checkpoint.safetensors")) {
+  if (flags.resume && run.has(kCheckpointFile)) {
     state.emplace(nn::load_checkpoint(run.checkpoint()));
     nn::check_resumable(run.checkpoint(), *state, small.spec, config);
   } else {
@@ -102,7 +102,7 @@ nn::Model fine_tune(nn::Model small, const nn::Model& original, const CompressFl
 void compress_model(const CompressFlags& flags) {
   if (core::threads() > 1) core::restart_with({core::kShortSpins});
   const double begin = core::monotonic_seconds();
-  const RunFolder run(flags.out, flags.resume, kSearchFile);
+  RunFolder run(flags.out, "compress", flags.resume);
   const nn::Model original = nn::load_model(flags.model);
   const ImageFacts facts = image_facts(original.metadata, flags.model);
   compress::SearchState state = prepare(flags, run, original);
@@ -134,7 +134,7 @@ void compress_model(const CompressFlags& flags) {
   const json result = compress_result_to_json({flags, state, tuning, time_model ? &*time_model : nullptr, original,
                                                small, measured, accuracy, accuracy_original, compared, timed.identity(),
                                                core::monotonic_seconds() - begin});
-  core::write_file_atomically(run.file("result.json"), result.dump(2) + "\n");
+  core::write_file_atomically(run.file(kResultFile), result.dump(2) + "\n");
   print(flags.common,
         before_after_text(pair, compared) + fmt::format("test accuracy {:.2f}%, was {:.2f}%\nmodel: {}\n",
                                                         100 * accuracy, 100 * accuracy_original, run.model()));

@@ -9,9 +9,6 @@
 
 namespace fdi::cli {
 
-// The checkpoint of a run's search, its first file.
-constexpr const char* kSearchFile = "search.safetensors";
-
 struct CompressRun {
   const CompressFlags& flags;
   const RunFolder& folder;

@@ -97,7 +97,7 @@ struct Place {
     if (out.ends_with(".safetensors")) {
       check_writable(out);
     } else if (!out.empty()) {
-      folder.emplace(out, false);
+      folder.emplace(out, "expand", false);
       file = folder->model();
     }
   }
@@ -107,7 +107,7 @@ struct Place {
 
 void expand(const ExpandFlags& flags) {
   const auto start = std::chrono::steady_clock::now();
-  const Place place(flags.out);
+  Place place(flags.out);
   const nn::Model model = nn::load_model(flags.model);
   const nn::UnitGroups groups = nn::unit_groups(model.spec);
   nn::require_groups(model.spec, groups);
@@ -145,7 +145,7 @@ void expand(const ExpandFlags& flags) {
   result["machine"] = device::key(chosen->model.device());
   result["seed"] = flags.common.seed;
   result["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (place.folder) core::write_file_atomically(place.folder->file("result.json"), result.dump(2) + "\n");
+  if (place.folder) core::write_file_atomically(place.folder->file(kResultFile), result.dump(2) + "\n");
   write_result(flags.common, result);
 }
 

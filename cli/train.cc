@@ -84,7 +84,7 @@ nlohmann::json to_json(const nn::TrainState& state, const nn::Evaluation& e) {
 
 void train(const CLI::App& command, const TrainFlags& flags) {
   if (core::threads() > 1) core::restart_with({core::kShortSpins});
-  const RunFolder run(flags.out, flags.resume);
+  RunFolder run(flags.out, "train", flags.resume);
   TrainingImages images;
   nn::TrainState state = prepare(command, flags, run, images);
   run.make();

@@ -9,6 +9,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,9 @@ class Program : public ::testing::Test, public TempFolder {
     int64_t peak_bytes;  // of memory
   };
 
-  // Starts the program in dir_; standard output and error go to files there.
-  pid_t start(const std::vector<std::string>& arguments) const {
+  // Starts the program in dir_; standard output and error go to files there. `prepare` runs in the new process before
+  // the program does: it may close streams and set limits.
+  pid_t start(const std::vector<std::string>& arguments, const std::function<void()>& prepare = {}) const {
     const std::string out = path("stdout"), err = path("stderr");
     std::vector<std::string> words = {FDI_PROGRAM};
     words.insert(words.end(), arguments.begin(), arguments.end());
@@ -41,7 +43,9 @@ class Program : public ::testing::Test, public TempFolder {
     redirect("/dev/null", STDIN_FILENO);
     redirect(out, STDOUT_FILENO);
     redirect(err, STDERR_FILENO);
-    if (::chdir(dir_.c_str()) == 0) ::execv(argv[0], argv.data());
+    if (::chdir(dir_.c_str()) != 0) ::_exit(127);
+    if (prepare) prepare();
+    ::execv(argv[0], argv.data());
     ::_exit(127);
   }
   Result finish(pid_t child) const {
@@ -51,7 +55,9 @@ class Program : public ::testing::Test, public TempFolder {
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, core::read_file(path("stdout")),
             core::read_file(path("stderr")), int64_t{used.ru_maxrss} * 1024};
   }
-  Result run(const std::vector<std::string>& arguments) const { return finish(start(arguments)); }
+  Result run(const std::vector<std::string>& arguments, const std::function<void()>& prepare = {}) const {
+    return finish(start(arguments, prepare));
+  }
 };
 
 }  // namespace fdi::cli
