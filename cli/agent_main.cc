@@ -31,9 +31,10 @@ void write_line(int fd, std::string_view text) {
 int main(int argc, char** argv) {
   if (argc > 1) {
     const bool version = std::string_view(argv[1]) == "--version";
-    fmt::print(version ? stdout : stderr, "fastdeepiot-agent {}\n", fdi::device::build_version());
-    if (!version) fmt::print(stderr, "takes no arguments: it is started by `fastdeepiot profile --device ...`\n");
-    return version ? 0 : 2;
+    const std::string text = fmt::format("fastdeepiot-agent {}\n", fdi::device::build_version());
+    if (version) return std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0 ? 0 : 1;
+    std::fputs((text + "takes no arguments: it is started by `fastdeepiot profile --device ...`\n").c_str(), stderr);
+    return 2;
   }
   // Only answers may reach standard output: what a library prints goes to standard error.
   const int answers = ::dup(STDOUT_FILENO);
@@ -44,7 +45,7 @@ int main(int argc, char** argv) {
   try {
     fdi::device::serve(std::cin, [answers](const std::string& line) { write_line(answers, line + '\n'); });
   } catch (const std::exception& e) {
-    fmt::print(stderr, "fastdeepiot-agent: {}\n", e.what());
+    std::fputs(fmt::format("fastdeepiot-agent: {}\n", e.what()).c_str(), stderr);
     return 1;
   }
   return 0;

@@ -2,11 +2,15 @@
 #include <exception>
 #include <filesystem>
 #include <new>
+#include <stdexcept>
 #include <system_error>
 
 #include "cli/cli.h"
 #include "cli/terminal.h"
 #include "core/error.h"
+
+constexpr const char* kOutOfMemory =
+    "out of memory; ask for less (smaller images, --limit, --batch, --threads) or lift the limit";
 
 int main(int argc, char** argv) {
   using fdi::cli::note;
@@ -17,11 +21,15 @@ int main(int argc, char** argv) {
     note("fastdeepiot: {}", e.what());
     return e.code() == fdi::core::ErrorCode::kBadInput ? 2 : 1;
   } catch (const std::bad_alloc&) {
-    note("fastdeepiot: out of memory; ask for less (smaller images, --limit, --batch, --threads) or lift the limit");
+    note("fastdeepiot: {}", kOutOfMemory);
+  } catch (const std::length_error&) {
+    note("fastdeepiot: {}", kOutOfMemory);
   } catch (const std::filesystem::filesystem_error& e) {
     note("fastdeepiot: {}: {}", e.path1().string(), e.code().message());
   } catch (const std::system_error& e) {
-    note("fastdeepiot: the system refuses: {}", e.code().message());
+    const bool again = e.code() == std::errc::resource_unavailable_try_again;
+    note("fastdeepiot: the system refuses: {}{}", e.code().message(),
+         again ? "; no more threads are allowed: lift the limit (ulimit -u), or give --threads 1" : "");
   } catch (const std::exception& e) {
     note("fastdeepiot: unexpected failure: {}", e.what());
   }

@@ -4,8 +4,13 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "cli/terminal.h"
 #include "core/error.h"
@@ -55,9 +60,61 @@ void add_common(CLI::App& command, CommonOptions& common, std::function<void()> 
   });
 }
 
+namespace {
+
+// Throws Error unless all of `text` is a whole number that T holds.
+template <class T>
+void check_whole(const std::string& name, const std::string& text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (end != text.data() + text.size() || error != std::errc())
+    core::fail("{} {}: wanted a whole number from {} to {}", name, text.empty() ? "''" : text,
+               std::numeric_limits<T>::min(), std::numeric_limits<T>::max());
+}
+
+void check_finite(const std::string& name, const std::string& text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (end != text.data() + text.size() || error != std::errc() || !std::isfinite(value))
+    core::fail("{} {}: wanted a number, e.g. 0.5", name, text.empty() ? "''" : text);
+}
+
+// What is given in the base that it looks like, and in no other: 010 is ten.
+void drop_zeros(std::string& text) {
+  const size_t sign = text.starts_with('-') || text.starts_with('+') ? 1 : 0;
+  const size_t digits = std::min(text.find_first_not_of('0', sign), text.size());
+  if (digits > sign) text.erase(sign, digits - sign - (digits == text.size() ? 1 : 0));
+  if (text.starts_with('+')) text.erase(0, 1);
+}
+
+}  // namespace
+
+void check_numbers(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    const std::string type = option->get_type_name().substr(0, option->get_type_name().find(':'));
+    const std::string name = option->get_name();
+    const bool whole = type == "N" || type == "INT" || type == "UINT";
+    if (!whole && type != "X" && type != "FLOAT") continue;
+    option->transform(CLI::Validator(
+        [whole, name](std::string& text) {
+          if (whole) drop_zeros(text);
+          if (!whole)
+            check_finite(name, text);
+          else if (name == "--seed")
+            check_whole<uint64_t>(name, text);
+          else
+            check_whole<int64_t>(name, text);
+          return std::string();
+        },
+        ""));
+  }
+  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) check_numbers(*command);
+}
+
 void write_result(const CommonOptions& common, const nlohmann::json& result) {
   if (common.json.empty()) return;
-  const std::string text = result.dump(2) + "\n";
+  // A file name that was found, not given, may be no UTF-8.
+  const std::string text = result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   if (common.json == "-")
     write_output(text);
   else

@@ -1,4 +1,5 @@
-// Options that every subcommand has: --json, --threads, --isa, --gemm, --seed; and how a result leaves the program.
+// Options that every subcommand has: --json, --threads, --isa, --gemm, --seed; what a number on the command line may
+// be; and how a result leaves the program.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -22,6 +23,10 @@ struct CommonOptions {
 // Adds the options to `command` and makes `work` its callback, run after the options have been applied: threads, ISA
 // and GEMM provider are set, and --json is known to be writable. `common` must live as long as the app does.
 void add_common(CLI::App& command, CommonOptions& common, std::function<void()> work);
+
+// Numbers are checked before they are converted, in all options of `app` and its subcommands: the type names N and INT
+// are whole numbers (decimal, 64 bits; --seed 0 to 2^64 - 1), X and FLOAT finite ones. A check throws Error.
+void check_numbers(CLI::App& app);
 
 // Where --json asks for it, writes the result (atomically). With --json -, human output must stay away from standard
 // output: print() then writes nothing.

@@ -12,6 +12,11 @@
 #include "core/text.h"
 
 namespace fdi::cli {
+namespace {
+
+int lost_output = 0;  // errno of the first write to standard output that failed
+
+}  // namespace
 
 void prepare_streams() {
   std::signal(SIGPIPE, SIG_IGN);
@@ -27,8 +32,15 @@ void write_note(std::string_view line) {
 }
 
 void write_output(std::string_view text) {
+  if (lost_output != 0) return;
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    core::fail_as(core::ErrorCode::kSystem, "cannot write to standard output: {}", std::strerror(errno));
+    lost_output = errno == 0 ? EIO : errno;
+}
+
+void check_output() {
+  if (lost_output != 0)
+    core::fail_as(core::ErrorCode::kSystem, "cannot write to standard output: {}; a part of the result is not shown",
+                  std::strerror(lost_output));
 }
 
 }  // namespace fdi::cli

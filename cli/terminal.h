@@ -1,5 +1,5 @@
 // What a person reads. Notes, warnings and progress go to standard error and may be lost: a terminal that is gone or a
-// full disk behind it never changes the work. Results go to standard output and may not be lost.
+// full disk behind it never changes the work. Results go to standard output; one that is lost is an error in the end.
 #pragma once
 #include <fmt/core.h>
 
@@ -21,7 +21,11 @@ void note(fmt::format_string<Args...> format, Args&&... args) {
   write_note(fmt::format(format, std::forward<Args>(args)...));
 }
 
-// All of `text` to standard output. Throws Error (kSystem) where it cannot be written.
+// All of `text` to standard output. Where it cannot be written (a full disk, a reader that went away) the work goes on,
+// so that files are written all the same, and check_output() tells.
 void write_output(std::string_view text);
+
+// Called when a command's work is done. Throws Error (kSystem) where a part of the output was lost.
+void check_output();
 
 }  // namespace fdi::cli

@@ -30,6 +30,8 @@ TEST_F(Arguments, EveryCommandHasHelpWithAnExample) {
   const Result all = run({"--help"});
   EXPECT_EQ(all.status, 0);
   EXPECT_EQ(all.err, "");
+  EXPECT_THAT(all.out, ::testing::ContainsRegex("Start with ./demo.sh(.|\n)*Train:\n  train (.|\n)*Measure and predict "
+                                                "times:\n  profile (.|\n)*Compress:\n  compress "));
   for (const char* command : {"train", "eval", "info", "data"}) {
     EXPECT_THAT(all.out, HasSubstr(command));
     const Result r = run({command, "--help"});
@@ -44,8 +46,10 @@ TEST_F(Arguments, EveryCommandHasHelpWithAnExample) {
 }
 
 TEST_F(Arguments, MistakesNameTheRemedy) {
-  refused({}, "see fastdeepiot --help");
-  refused({"trian"}, "unknown argument 'trian'; did you mean train?");
+  refused({}, "which command? give one of train, eval, ");
+  refused({"data"}, "which command? give one of info, download; see fastdeepiot data --help");
+  refused({"trian"}, "there is no command 'trian'; did you mean train?");
+  refused({"data", "inof"}, "there is no command 'inof'; did you mean info?; see fastdeepiot data --help");
   refused({"train", "--out", "run", "--epoch", "3"}, "did you mean --epochs?");
   refused({"train", "--zoo", "lenet"}, "--out");
   refused({"train", "--zoo", "lenet", "--out", "run", "--epochs", "many"}, "--epochs");
@@ -56,6 +60,11 @@ TEST_F(Arguments, MistakesNameTheRemedy) {
   refused({"info", "--zoo", "lenet", "--isa", "avx1024"}, "avx1024");
   refused({"info", "--zoo", "lenet", "--gemm", "mkl"}, "--gemm mkl: wanted native or openblas");
   refused({"info"}, "--zoo");
+  refused({"info", "--zoo", "lenet", "--spec", "x.json"}, "give one of them, not both; see fastdeepiot info --help");
+  refused({"expand", "--model", "m", "--verify", "maybe"}, "--verify maybe: wanted one of on,off");
+  refused({"bench", "gemm", "--runs", "0"}, "--runs 0: wanted 1 to 1000000");
+  refused({"train", "--zoo", "lenet", "--out", "run", "--lr"}, "--lr: X is missing behind it");
+  refused({"info", "--spec", "caf\xe9.json"}, "argument 'caf\\xe9.json' is no UTF-8");
   core::write_file_atomically(path("huge.json"), R"({"name": "x", "input": [8], "layers": [
     {"op": "dropout", "name": "d", "inputs": ["input"], "rate": 1e999}]})");
   refused({"info", "--spec", "huge.json"}, "huge.json: not JSON: a number is out of range");
@@ -65,6 +74,41 @@ TEST_F(Arguments, MistakesNameTheRemedy) {
   refused({"eval", "--model", "nowhere.safetensors", "--data", "synthetic"}, "nowhere.safetensors");
   refused({"data", "info", "--data", "nowhere"}, "nowhere");
   EXPECT_FALSE(std::filesystem::exists(path("run"))) << "a refused command must leave nothing behind";
+}
+
+// Nothing wraps around, and nothing that is no number counts as one.
+TEST_F(Arguments, NumbersAreWhatTheySay) {
+  const std::string largest = "18446744073709551615";
+  const auto seed = [&](const std::string& text) {
+    return std::vector<std::string>{"info", "--zoo", "lenet", "--seed", text};
+  };
+  for (const char* wrong : {"-1", "18446744073709551616", "1.5", "0x10", "", "many"})
+    refused(seed(wrong), ": wanted a whole number from 0 to " + largest);
+  for (const std::string& right : {std::string("0"), largest, std::string("007")})
+    EXPECT_EQ(run(seed(right)).status, 0) << right;
+  const std::vector<std::string> train = {"train", "--zoo", "lenet", "--data", "synthetic", "--out", "run"};
+  const auto with = [&](const char* option, const char* value) {
+    std::vector<std::string> a = train;
+    a.insert(a.end(), {option, value});
+    return a;
+  };
+  refused(with("--epochs", "4294967297"), "--epochs 4294967297: out of range");
+  refused(with("--epochs", "many"), "--epochs many: wanted a whole number");
+  refused(with("--limit", "99999999999999999999"), "--limit 99999999999999999999: wanted a whole number");
+  refused(with("--lr", "fast"), "--lr fast: wanted a number, e.g. 0.5");
+  for (const char* wrong : {"nan", "inf", "1e999", "0,5", "1e-3x"})
+    refused(with("--lr", wrong), std::string("--lr ") + wrong + ": wanted a number");
+  refused({"compress", "--model", "m", "--data", "synthetic", "--out", "run", "--max-ms", "12ms"},
+          "--max-ms 12ms: wanted a number, e.g. 0.5");
+  const Result ten = run({"info", "--zoo", "lenet", "--batch", "010"});  // not octal
+  EXPECT_THAT(ten.out, HasSubstr("at batch 10"));
+}
+
+TEST_F(Arguments, TheVersionTellsTheSources) {
+  const Result r = run({"--version"});
+  EXPECT_EQ(r.status, 0);
+  EXPECT_EQ(r.err, "");
+  EXPECT_THAT(r.out, ::testing::MatchesRegex("fastdeepiot [0-9.]+[+][0-9a-f]+\n"));
 }
 
 TEST_F(Arguments, MoreThreadsThanProcessorsAreAllowedWithAWarning) {
