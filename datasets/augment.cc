@@ -16,8 +16,8 @@ Augmenter::Augmenter(const core::Shape& image, const Normalization& n, const Aug
       offset_(scale_.size()),
       row_(scale_.size()) {
   if (augmentation.pad_crop < 0 || augmentation.pad_crop >= std::min(height_, width_))
-    core::fail("pad-crop {}: wanted 0 to {} for images of {}", augmentation.pad_crop, std::min(height_, width_) - 1,
-               core::to_string(image));
+    core::fail("the random shift by up to {} pixels wants larger images than {}; add --augment off",
+               augmentation.pad_crop, core::to_string(image));
   for (size_t c = 0; c < 3; ++c)
     if (!(n.stddev[c] > 0)) core::fail("normalisation: deviation {} of channel {}; wanted more than 0", n.stddev[c], c);
   for (size_t i = 0; i < scale_.size(); ++i) {

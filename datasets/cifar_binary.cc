@@ -42,6 +42,12 @@ class CifarBinary : public Dataset {
 
   void append(std::span<const uint8_t> bytes, const std::string& where) {
     const auto size = static_cast<int64_t>(bytes.size());
+    constexpr int64_t kHundred = kRecordBytes + 1;  // CIFAR-100: two labels
+    if (size > 0 && size % kRecordBytes != 0 && size % kHundred == 0)
+      core::fail(
+          "{}: has {} bytes, {} records of CIFAR-100 ({} bytes, with two labels), which is not read; fetch "
+          "CIFAR-10: fastdeepiot data download cifar10",
+          where, size, size / kHundred, kHundred);
     if (size == 0 || size % kRecordBytes != 0)
       core::fail("{}: has {} bytes, which is no multiple of {}: record {} is cut off at byte {}; fetch the file again",
                  where, size, kRecordBytes, size / kRecordBytes, size);
@@ -57,6 +63,7 @@ class CifarBinary : public Dataset {
         for (int64_t c = 0; c < 3; ++c) pixels_[base + 3 * p + c] = record[1 + c * kPixels + p];
     }
   }
+  void warn(std::string text) { warning_ = std::move(text); }
   void set_classes(std::vector<std::string> classes) { classes_ = std::move(classes); }
 
   int64_t size() const override { return static_cast<int64_t>(labels_.size()); }
@@ -69,9 +76,12 @@ class CifarBinary : public Dataset {
   std::string source() const override {
     return fmt::format("CIFAR-10 {} from {}", split_ == Split::kTrain ? "train" : "test", place_);
   }
+  std::vector<std::string> warnings() const override {
+    return warning_.empty() ? std::vector<std::string>{} : std::vector{warning_};
+  }
 
  private:
-  std::string place_;
+  std::string place_, warning_;
   Split split_;
   std::vector<std::string> classes_ = cifar_classes();
   std::vector<uint8_t> labels_, pixels_;
@@ -93,10 +103,11 @@ bool holds_cifar_files(const std::string& folder) {
 
 DatasetPtr open_cifar_folder(const std::string& folder, Split split) {
   auto set = std::make_shared<CifarBinary>(folder, split);
+  std::vector<uint8_t> buffer;
   for (const std::string& name : batch_files(split)) {
     const std::string path = (fs::path(folder) / name).string();
-    const MappedFile file(path);
-    set->append(file.bytes(), path);
+    const Source file(path);
+    set->append(file.read(0, file.size(), buffer), path);
   }
   const std::string meta = (fs::path(folder) / kMeta).string();
   if (std::error_code error; fs::exists(meta, error))
@@ -104,31 +115,33 @@ DatasetPtr open_cifar_folder(const std::string& folder, Split split) {
   return set;
 }
 
-DatasetPtr open_cifar_archive(std::span<const uint8_t> archive, const std::string& where, Split split) {
+DatasetPtr open_cifar_archive(const Source& archive, Split split) {
+  const std::string& where = archive.where();
   auto set = std::make_shared<CifarBinary>(where, split);
   const auto wanted = batch_files(split);
-  std::map<std::string, std::vector<uint8_t>> found;  // ordered: data_batch_1 before data_batch_2
-  for_each_member(archive, where, {}, [&](const Member& m) {
+  struct File {
+    std::string member;
+    std::vector<uint8_t> bytes;
+  };
+  std::map<std::string, File> found;  // ordered: data_batch_1 before data_batch_2
+  set->warn(for_each_member(archive, {}, [&](const Member& m) {
     const std::string name = m.name.substr(m.name.rfind('/') + 1);
-    if (!m.regular) return;
+    if (m.type != Member::Type::kFile) return;
     if (name == kMeta) {
       const auto text = m.read();
       set->set_classes(parse_classes({reinterpret_cast<const char*>(text.data()), text.size()}, where + ": " + m.name));
     } else if (std::find(wanted.begin(), wanted.end(), name) != wanted.end()) {
       const auto bytes = m.read();
-      if (!found.emplace(name, std::vector<uint8_t>(bytes.begin(), bytes.end())).second)
+      File& file = found[name];  // of members with one name the last one counts
+      if (!file.member.empty() && file.member != m.name)
         core::fail("{}: holds {} twice (again as '{}'); make the archive again", where, name, m.name);
+      file = {m.name, {bytes.begin(), bytes.end()}};
     }
-  });
+  }));
   for (const std::string& name : wanted)
     if (!found.contains(name)) core::fail("{}: holds no {}; wanted CIFAR-10's binary version", where, name);
-  for (auto& [name, bytes] : found) set->append(bytes, fmt::format("{}: {}", where, name));
+  for (const auto& [name, file] : found) set->append(file.bytes, fmt::format("{}: {}", where, name));
   return set;
-}
-
-DatasetPtr open_cifar_archive(const std::string& path, Split split) {
-  const MappedFile file(path);
-  return open_cifar_archive(file.bytes(), path, split);
 }
 
 }  // namespace fdi::datasets

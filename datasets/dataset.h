@@ -30,6 +30,8 @@ class Dataset {
   virtual int label(int64_t index) const = 0;
   // Pixels 0..255, row-major (height, width, 3), into `out` of image_shape().size() bytes. Thread-safe.
   virtual void image(int64_t index, std::span<uint8_t> out) const = 0;
+  // "class/file" of an image file; "" where images have no names.
+  virtual std::string name(int64_t index) const { return {}; }
   virtual std::string source() const = 0;  // "CIFAR-10 (JPEG) train from /data/cifar10/train.tar.xz", for people
   // What a person should know about the reading, one line each: "3 files that are no images were ignored (...)".
   virtual std::vector<std::string> warnings() const { return {}; }

@@ -1,11 +1,12 @@
-// ByteStream: the plain bytes of a compressed buffer, piece by piece, with the format's checksum verified at the end.
+// ByteStream: the plain bytes of a compressed file, piece by piece, with the format's checksum verified at the end.
 // gzip goes through zlib, because libarchive's gzip filter ignores the checksum; the rest goes through libarchive.
 // Called by the archive reader.
 #pragma once
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
+
+#include "datasets/source.h"
 
 namespace fdi::datasets {
 
@@ -16,7 +17,7 @@ class ByteStream {
   virtual std::span<const uint8_t> next() = 0;
 };
 
-// Null where `data` is not compressed. `data` must outlive the stream; `where` heads messages.
-std::unique_ptr<ByteStream> open_compressed(std::span<const uint8_t> data, const std::string& where);
+// Null where the file is not compressed. `source` must outlive the stream.
+std::unique_ptr<ByteStream> open_compressed(const Source& source);
 
 }  // namespace fdi::datasets

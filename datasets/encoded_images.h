@@ -2,34 +2,68 @@
 // own, at an offset of one big file (a plain tar), or in memory. Filled by the folder and archive scans, read by
 // ImageSet.
 #pragma once
+#include <array>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
-#include "datasets/archive.h"
 #include "datasets/dataset.h"
+#include "datasets/source.h"
 
 namespace fdi::datasets {
+
+// Where the bytes of an image begin, in the big file or in memory, and how many there are. A file of its own: unused.
+struct Stored {
+  int64_t offset = 0, bytes = 0;
+};
 
 class EncodedImages {
  public:
   enum class Kind { kFiles, kOneFile, kMemory };
+  // What a scan came by and left out; told by count and first name.
+  enum class LeftOut {
+    kNoImage,     // another kind of file
+    kArchive,     // one that holds others
+    kNoClass,     // an image that lies in no class folder
+    kFolder,      // a folder inside a class folder
+    kDeeper,      // an image in such a folder of an archive
+    kElsewhere,   // an image of an archive outside the split; told only where there are no others
+    kHidden,      // what lies in a hidden folder
+    kDangling,    // a link that leads nowhere
+    kFolderLink,  // a link of an archive to a whole folder
+    kReplaced,    // a member that came again later under the same name
+    kUnlisted,    // an image without a line in val_annotations.txt
+  };
   EncodedImages(Kind kind, std::string place, Split split);  // kOneFile: `place` is opened
-  ~EncodedImages();
   EncodedImages(const EncodedImages&) = delete;
   EncodedImages& operator=(const EncodedImages&) = delete;
 
   void add_class(std::string_view name);  // in any order
-  void add(std::string_view class_name, std::string name, int64_t offset, int64_t bytes);
-  void add_memory(std::string_view class_name, std::string name, std::span<const uint8_t> bytes);
-  void ignore(std::string_view name);
-  // Sorts classes and images by name and numbers the labels; throws for an empty class or none at all.
+  // Of two images with one name, the later one counts.
+  void add(std::string_view class_name, std::string name, Stored stored);
+  Stored keep(std::span<const uint8_t> bytes);  // in memory
+  // Where each of `names` is stored that has been added. Of links, which are added without contents, see below.
+  std::unordered_map<std::string, Stored> find(const std::unordered_set<std::string>& names) const;
+  // An image that is a link: what it means is told by resolve() before finish(), or it is left out.
+  void add_link(std::string_view class_name, std::string name);
+  void resolve(const std::function<const Stored*(const std::string& name)>& contents);
+  void leave_out(LeftOut why, std::string_view name);
+  void warn(const std::string& text);  // "" is no warning
+  // Lines "file TAB class ..." of tiny-imagenet's val_annotations.txt, for the images of a folder `images`.
+  void annotate(std::string_view text);
+  // Sorts classes and images by name and numbers the labels. Throws Error where there is no image, where a class of the
+  // training split has none, or where a class name is no UTF-8. Classes of the test split that are empty are dropped.
   void finish();
 
   int64_t size() const { return static_cast<int64_t>(items_.size()); }
   int label(int64_t i) const { return items_[i].label; }
+  const std::string& name(int64_t i) const { return items_[i].name; }
   int64_t memory_bytes() const { return static_cast<int64_t>(memory_.size()); }
   // The bytes of image i, in `buffer` or in memory of this object. Thread-safe. Throws Error naming the image.
   std::span<const uint8_t> read(int64_t i, std::vector<uint8_t>& buffer) const;
@@ -45,20 +79,32 @@ class EncodedImages {
   struct Item {
     std::string name;
     int label;
-    int64_t offset, bytes;
+    Stored stored;  // bytes < 0: a link that is not resolved
   };
+  struct Count {
+    int64_t count = 0;
+    std::string first;
+  };
+  static constexpr size_t kReasons = static_cast<size_t>(LeftOut::kUnlisted) + 1;
   int class_index(std::string_view name);
+  void apply_annotations();
+  void sort();
+  void drop_replaced();
+  void check_empty_classes();
+  [[noreturn]] void fail_empty() const;
+  std::string left_out(LeftOut why) const;  // "2 files are ... (first: x)", or ""
+
   Kind kind_;
   std::string place_;
   Split split_;
-  int fd_ = -1;
+  std::optional<Source> file_;  // kOneFile
   std::vector<Item> items_;
   std::vector<std::string> classes_;
   std::vector<uint8_t> memory_;
-  int64_t ignored_ = 0;
-  std::string first_ignored_;
+  std::array<Count, kReasons> left_out_;
+  std::vector<std::string> warnings_;
+  std::string unread_set_;                                    // what a file belongs to that is no image
+  std::unordered_map<std::string, std::string> annotations_;  // file name to class
 };
-
-bool has_image_extension(std::string_view name);  // .jpg .jpeg .png, any case
 
 }  // namespace fdi::datasets

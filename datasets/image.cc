@@ -16,7 +16,7 @@ Image new_image(int64_t height, int64_t width, const std::string& where) {
     core::fail("{}: claims {} x {} pixels; at most {} million are accepted; remove or shrink it", where, width, height,
                kMaxPixels / 1000000);
   return {static_cast<int>(height), static_cast<int>(width),
-          std::make_unique_for_overwrite<uint8_t[]>(static_cast<size_t>(3 * height * width))};
+          std::make_unique_for_overwrite<uint8_t[]>(static_cast<size_t>(3 * height * width)), false};
 }
 
 Image decode_image(std::span<const uint8_t> bytes, const std::string& where, int min_side) {

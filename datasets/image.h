@@ -14,6 +14,7 @@ constexpr int64_t kMaxImageBytes = int64_t{64} << 20;  // of one encoded image
 struct Image {
   int height = 0, width = 0;
   std::unique_ptr<uint8_t[]> rgb;  // row-major (height, width, 3)
+  bool no_end_mark = false;        // of a JPEG that ends without one, after its last pixel
   int64_t bytes() const { return int64_t{3} * height * width; }
 };
 

@@ -2,11 +2,10 @@
 // decoded once into memory; a larger one is decoded image by image, wherever the Loader's threads ask for it.
 // Called by open_dataset().
 #pragma once
-#include <span>
 #include <string>
 
-#include "datasets/archive.h"
 #include "datasets/dataset.h"
+#include "datasets/source.h"
 
 namespace fdi::datasets {
 
@@ -15,15 +14,14 @@ struct ImageOptions {
   int64_t memory_bytes = int64_t{2} << 30;  // a set that decodes to no more is decoded once, when it is opened
 };
 
-// Classes are the sorted folder names. Files that are no .jpg, .jpeg or .png are ignored and counted in warnings();
-// an empty class folder, no images at all, a damaged image or images of different sizes are errors.
+// Classes are the sorted folder names. Files that are no .jpg, .jpeg or .png, hidden folders, links that lead nowhere
+// are left out and told by warnings(). An empty class folder of the training split, no images at all, damaged images
+// (all are named at once) or images of different sizes are errors.
 DatasetPtr open_image_folder(const std::string& split_folder, Split split, const ImageOptions& options);
 
 // Members `<split>/<class>/<file>`, perhaps below further folders; in a file called `<split>.tar*` also
-// `<class>/<file>`. A plain tar is read in place, image by image; a compressed one must fit into memory_bytes.
-DatasetPtr open_image_archive(const std::string& path, Split split, const ImageOptions& options);
-// The same from memory, which is copied; `where` heads messages.
-DatasetPtr open_image_archive(std::span<const uint8_t> archive, const std::string& where, Split split,
-                              const ImageOptions& options);
+// `<class>/<file>`. A plain tar is read in place, image by image; a compressed one must fit into memory_bytes. An
+// archive of CIFAR-10's binary files is opened as that, whatever its name. In memory, `archive` is copied.
+DatasetPtr open_image_archive(const Source& archive, Split split, const ImageOptions& options);
 
 }  // namespace fdi::datasets

@@ -25,6 +25,7 @@ struct Decoder {
   jpeg_progress_mgr progress{};
   jmp_buf jump{};
   char text[JMSG_LENGTH_MAX] = "";
+  bool no_end_mark = false;
   Image image;
   std::unique_ptr<uint8_t[]> cmyk_row;
   ~Decoder() { jpeg_destroy_decompress(&info); }
@@ -46,9 +47,22 @@ void on_message(j_common_ptr info, int level) {
     case JWRN_JFIF_MAJOR:
     case JWRN_ADOBE_XFORM:
       return;
+    case JWRN_JPEG_EOF:  // not yet damage: where pixels are missing, too, another message follows, or is_complete()
+      decoder_of(info)->no_end_mark = true;
+      return;
     default:
       on_error(info);
   }
+}
+
+// Whether the scans that were read hold all there is of every coefficient. Asked of a file without an end mark, which
+// may have been cut between two scans.
+bool is_complete(const jpeg_decompress_struct& info) {
+  if (info.coef_bits == nullptr) return info.comps_in_scan == info.num_components;  // not progressive: one scan
+  for (int c = 0; c < info.num_components; ++c)
+    for (int k = 0; k < DCTSIZE2; ++k)
+      if (info.coef_bits[c][k] != 0) return false;
+  return true;
 }
 
 void on_progress(j_common_ptr info) {
@@ -91,6 +105,7 @@ Image turned(Image image, int orientation, const std::string& where) {
   const bool mirror_x = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
   const bool mirror_y = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
   Image out = swap ? new_image(image.width, image.height, where) : new_image(image.height, image.width, where);
+  out.no_end_mark = image.no_end_mark;
   for (int y = 0; y < out.height; ++y)
     for (int x = 0; x < out.width; ++x) {
       int sy = swap ? x : y, sx = swap ? y : x;  // the stored pixel, before mirroring the stored axes
@@ -149,7 +164,13 @@ Image decode_jpeg(std::span<const uint8_t> bytes, const std::string& where, int 
     if (four) cmyk_to_rgb(target, d.image.width, d.info.saw_Adobe_marker != 0, row);
   }
   const int orientation = orientation_of(d.info);  // before finish, which frees the markers
+  const bool complete = is_complete(d.info);
   jpeg_finish_decompress(&d.info);
+  if (d.no_end_mark && !complete) {
+    std::snprintf(d.text, sizeof(d.text), "the file ends between two scans");
+    longjmp(d.jump, 1);
+  }
+  d.image.no_end_mark = d.no_end_mark;
   return turned(std::move(d.image), orientation, where);
 }
 

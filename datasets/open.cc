@@ -9,7 +9,11 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/text.h"
 #include "datasets/cifar_binary.h"
+#include "datasets/image_scan.h"
+#include "datasets/names.h"
+#include "datasets/subset.h"
 #include "datasets/synthetic.h"
 
 namespace fdi::datasets {
@@ -22,8 +26,21 @@ constexpr const char* kCifarFolder = "cifar-10-batches-bin";
 
 bool is_synthetic(const std::string& name) { return name == "synthetic" || name.starts_with("synthetic:"); }
 
-bool is_there(const fs::path& path) { return core::path_exists(path); }
-bool is_folder(const fs::path& path) { return core::is_folder(path); }
+// The errors of the file system (no permission, a name too long) count as "is not there".
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+// The same of a path that was asked for: a place that may not be looked into is an Error.
+bool asked_is_there(const std::string& path) {
+  std::error_code error;
+  const bool there = fs::exists(path, error);
+  return error == std::errc::permission_denied ? core::path_exists(path) : there;
+}
+bool is_folder(const fs::path& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
 
 // What a folder offers for a split: a path and how to read it, or "".
 struct Found {
@@ -35,12 +52,17 @@ Found find_split(const fs::path& folder, Split split) {
   for (const fs::path& f : {folder, folder / kCifarFolder})
     if (holds_cifar_files(f.string())) return {Found::kCifarFiles, f.string()};
   if (is_there(folder / kCifarArchive)) return {Found::kCifarTar, (folder / kCifarArchive).string()};
+  Found unlabelled;  // a test split published without labels, as ILSVRC's and tiny-imagenet's; val has some
   for (const std::string name : split_names(split)) {
-    if (is_folder(folder / name)) return {Found::kImageFolder, (folder / name).string()};
+    if (is_folder(folder / name)) {
+      const Found found{Found::kImageFolder, (folder / name).string()};
+      if (split == Split::kTrain || has_classes(found.path)) return found;
+      if (unlabelled.kind == Found::kNothing) unlabelled = found;
+    }
     for (const char* suffix : kArchiveSuffixes)
       if (is_there(folder / (name + suffix))) return {Found::kImageTar, (folder / (name + suffix)).string()};
   }
-  return {};
+  return unlabelled;
 }
 
 bool is_data_folder(const fs::path& folder) {
@@ -48,17 +70,79 @@ bool is_data_folder(const fs::path& folder) {
          find_split(folder, Split::kTest).kind != Found::kNothing;
 }
 
+// What a folder without a split holds instead, and what to do: "; ...", or "".
+std::string hint(const std::string& folder) {
+  std::vector<std::string> archives, classes, sets;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (const std::string set = unread_set(name); !set.empty()) return "; this is " + set;
+    std::error_code ignored;
+    if (it->is_directory(ignored) && is_data_folder(it->path())) {
+      sets.push_back(it->path().string());
+    } else if (it->is_directory(ignored) && !is_hidden_folder(name)) {
+      for (fs::directory_iterator file(it->path(), ignored), last; !ignored && file != last; file.increment(ignored))
+        if (has_image_extension(file->path().filename().string())) {
+          classes.push_back(name);
+          break;
+        }
+    } else if (is_archive(name)) {
+      archives.push_back(name);
+    }
+  }
+  for (auto* names : {&archives, &classes, &sets}) std::sort(names->begin(), names->end());
+  if (!sets.empty()) return fmt::format("; its folder {} holds some: give that with --data", list_of(sets));
+  if (!classes.empty())
+    return fmt::format("; its folders with images ({}) are no splits: put them into train/ and test/",
+                       list_of(classes));
+  if (!archives.empty()) return fmt::format("; it holds {}: give one with --data, or unpack it", list_of(archives));
+  return {};
+}
+
+DatasetPtr open_found(const std::string& path, Split split, const ImageOptions& options) {
+  if (!is_folder(path)) {
+    const Source file(path);
+    return fs::path(path).filename() == kCifarArchive ? open_cifar_archive(file, split)
+                                                      : open_image_archive(file, split, options);
+  }
+  const Found found = find_split(path, split);
+  switch (found.kind) {
+    case Found::kCifarFiles:
+      return open_cifar_folder(found.path, split);
+    case Found::kCifarTar:
+      return open_cifar_archive(Source(found.path), split);
+    case Found::kImageTar:
+      return open_image_archive(Source(found.path), split, options);
+    case Found::kImageFolder:
+      return open_image_folder(found.path, split, options);
+    case Found::kNothing:
+      break;
+  }
+  const std::string names = fmt::format("{}", fmt::join(split_names(split), "|"));
+  core::fail(
+      "{}: holds no {} data; looked for ({})/<class>/*.jpg|jpeg|png, ({}).tar[.gz|.xz|.bz2|.zst], {}/*.bin and {}{}",
+      path, split_names(split)[0], names, names, kCifarFolder, kCifarArchive, hint(path));
+}
+
 }  // namespace
 
 Located locate(const std::string& name) {
   if (name.empty()) core::fail("--data is empty; give a name such as cifar10, a path, or synthetic");
   if (is_synthetic(name)) return {name, "built in"};
+  const auto checked = [](const std::string& path, const std::string& how) -> Located {
+    if (!core::is_utf8(path))
+      core::fail(
+          "data '{}': the path is no UTF-8, which a model file cannot hold; rename the folder, or give a symbolic "
+          "link to it",
+          core::printable(path));
+    return {path, how};
+  };
   const auto root_or_set = [](const fs::path& path) {
     const bool root = is_folder(path) && !is_data_folder(path) && is_there(path / "cifar10");
     return (root ? path / "cifar10" : path).string();
   };
   std::vector<std::string> searched{name};
-  if (is_there(name)) return {root_or_set(name), "--data"};
+  if (asked_is_there(name)) return checked(root_or_set(name), "--data");
   std::vector<std::pair<std::string, std::string>> roots;
   if (const char* data = std::getenv("FASTDEEPIOT_DATA"); data != nullptr && *data != '\0')
     roots.emplace_back(data, "$FASTDEEPIOT_DATA");
@@ -70,7 +154,7 @@ Located locate(const std::string& name) {
       // The variable may name the set itself: FASTDEEPIOT_DATA=/sets/cifar10, --data cifar10.
       for (const fs::path& path : {fs::path(root) / name, fs::path(root)}) {
         if (path == fs::path(root) && (path.filename() != name || !is_data_folder(path))) continue;
-        if (std::error_code error; fs::exists(path, error)) return {path.string(), how};  // not asked for by its path
+        if (is_there(path)) return checked(path.string(), how);
       }
       searched.push_back((fs::path(root) / name).string());
     }
@@ -90,52 +174,25 @@ DatasetPtr open_dataset(const std::string& path, Split split, const ImageOptions
     if (options.height > 0) synthetic.height = options.height, synthetic.width = options.width;
     return make_synthetic(synthetic, split);
   }
-  if (!is_there(path)) core::fail("{}: no such file or folder; check --data", path);
-  if (!is_folder(path)) {
-    const std::string file = fs::path(path).filename().string();
-    return file == kCifarArchive ? open_cifar_archive(path, split) : open_image_archive(path, split, options);
-  }
-  const Found found = find_split(path, split);
-  const auto fits_cifar = [&] {
-    if (options.height > 0 && (options.height != 32 || options.width != 32))
-      core::fail("{}: CIFAR-10's binary images are 32 x 32, wanted {} x {}; leave the image size out", found.path,
-                 options.height, options.width);
-  };
-  switch (found.kind) {
-    case Found::kCifarFiles:
-      fits_cifar();
-      return open_cifar_folder(found.path, split);
-    case Found::kCifarTar:
-      fits_cifar();
-      return open_cifar_archive(found.path, split);
-    case Found::kImageTar:
-      return open_image_archive(found.path, split, options);
-    case Found::kImageFolder:
-      return open_image_folder(found.path, split, options);
-    case Found::kNothing:
-      break;
-  }
-  const std::string names = fmt::format("{}", fmt::join(split_names(split), "|"));
-  core::fail(
-      "{}: holds no {} data; looked for ({})/<class>/*.jpg|jpeg|png, ({}).tar[.gz|.xz|.bz2|.zst], {}/*.bin and {}",
-      path, split_names(split)[0], names, names, kCifarFolder, kCifarArchive);
+  if (!asked_is_there(path)) core::fail("{}: no such file or folder; check --data", path);
+  const DatasetPtr images = open_found(path, split, options);
+  if (options.height > 0 && images->image_shape() != core::Shape{options.height, options.width, 3})
+    core::fail("{}: CIFAR-10's binary images are 32 x 32, wanted {} x {}; leave the image size out", images->source(),
+               options.height, options.width);
+  return images;
 }
 
 void check_same_classes(const std::vector<std::string>& got, const std::string& got_where,
                         const std::vector<std::string>& wanted, const std::string& wanted_where) {
   if (got == wanted) return;
-  for (const std::string& name : got)
-    if (std::find(wanted.begin(), wanted.end(), name) == wanted.end())
-      core::fail("class '{}' is in {} but not in {}; both must have the same classes", name, got_where, wanted_where);
-  for (const std::string& name : wanted)
-    if (std::find(got.begin(), got.end(), name) == got.end())
-      core::fail("class '{}' is in {} but not in {}; both must have the same classes", name, wanted_where, got_where);
+  check_known_classes(got, got_where, wanted, wanted_where);
+  check_known_classes(wanted, wanted_where, got, got_where);
   core::fail("{} and {} have the same classes in another order; both must list them alike", got_where, wanted_where);
 }
 
 std::pair<DatasetPtr, DatasetPtr> open_train_and_test(const std::string& path, const ImageOptions& options) {
   DatasetPtr train = open_dataset(path, Split::kTrain, options), test = open_dataset(path, Split::kTest, options);
-  check_same_classes(test->classes(), test->source(), train->classes(), train->source());
+  test = with_classes(test, train->classes(), train->source());
   if (test->image_shape() != train->image_shape())
     core::fail("{} has images of {}, but {} of {}; give one size for all with --image-size", test->source(),
                core::to_string(test->image_shape()), train->source(), core::to_string(train->image_shape()));

@@ -26,7 +26,7 @@ DatasetPtr open_dataset(const std::string& path, Split split, const ImageOptions
 // Whether `path` offers this split at all; a file that turns out to be damaged is open_dataset's to tell.
 bool has_split(const std::string& path, Split split);
 
-// Both splits, which must have the same classes and one image size.
+// Both splits, of one image size. The labels of both are by the training split's classes; the test split may lack some.
 std::pair<DatasetPtr, DatasetPtr> open_train_and_test(const std::string& path, const ImageOptions& options = {});
 // Throws Error that names the first class which only one of the two has.
 void check_same_classes(const std::vector<std::string>& got, const std::string& got_where,

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/text.h"
 
 namespace fdi::datasets {
 
@@ -63,7 +64,8 @@ std::string to_text(const Description& d) {
       static_cast<double>(d.bytes) / (1 << 20), n.mean[0], n.mean[1], n.mean[2], n.stddev[0], n.stddev[1], n.stddev[2]);
   size_t widest = 0;
   for (const auto& [name, count] : d.per_class) widest = std::max(widest, name.size());
-  for (const auto& [name, count] : d.per_class) text += fmt::format("  {:<{}}  {:>7}\n", name, widest, count);
+  for (const auto& [name, count] : d.per_class)
+    text += fmt::format("  {:<{}}  {:>7}\n", core::printable(name), widest, count);
   for (const std::string& warning : d.warnings) text += fmt::format("  note: {}\n", warning);
   return text;
 }

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "datasets/names.h"
 
 namespace fdi::datasets {
 namespace {
@@ -19,6 +20,7 @@ class Subset : public Dataset {
   core::Shape image_shape() const override { return base_->image_shape(); }
   int label(int64_t index) const override { return base_->label(indices_[index]); }
   void image(int64_t index, std::span<uint8_t> out) const override { base_->image(indices_[index], out); }
+  std::string name(int64_t index) const override { return base_->name(indices_[index]); }
   std::string source() const override { return fmt::format("{} of {}", what_, base_->source()); }
   std::vector<std::string> warnings() const override { return base_->warnings(); }
 
@@ -28,7 +30,54 @@ class Subset : public Dataset {
   std::string what_;
 };
 
+class Relabelled : public Dataset {
+ public:
+  Relabelled(DatasetPtr base, std::vector<std::string> classes) : base_(std::move(base)), classes_(std::move(classes)) {
+    for (const std::string& name : base_->classes())
+      label_.push_back(static_cast<int>(std::find(classes_.begin(), classes_.end(), name) - classes_.begin()));
+  }
+  int64_t size() const override { return base_->size(); }
+  const std::vector<std::string>& classes() const override { return classes_; }
+  core::Shape image_shape() const override { return base_->image_shape(); }
+  int label(int64_t index) const override { return label_[static_cast<size_t>(base_->label(index))]; }
+  void image(int64_t index, std::span<uint8_t> out) const override { base_->image(index, out); }
+  std::string name(int64_t index) const override { return base_->name(index); }
+  std::string source() const override { return base_->source(); }
+  std::vector<std::string> warnings() const override {
+    std::vector<std::string> all = base_->warnings(), missing;
+    for (size_t c = 0; c < classes_.size(); ++c)
+      if (std::find(label_.begin(), label_.end(), static_cast<int>(c)) == label_.end()) missing.push_back(classes_[c]);
+    if (!missing.empty())
+      all.push_back(fmt::format("{}: no images of {} of the {} classes ({}); accuracy is that of the others",
+                                base_->source(), missing.size(), classes_.size(), list_of(missing)));
+    return all;
+  }
+
+ private:
+  DatasetPtr base_;
+  std::vector<std::string> classes_;
+  std::vector<int> label_;  // by that of base
+};
+
 }  // namespace
+
+void check_known_classes(const std::vector<std::string>& classes, const std::string& where,
+                         const std::vector<std::string>& known, const std::string& known_where) {
+  for (const std::string& name : classes) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    for (const std::string& other : known)
+      if (const std::string why = look_alike(name, other); !why.empty())
+        core::fail("class '{}' is in {} but not in {}, which has '{}': {}; rename one", name, where, known_where, other,
+                   why);
+    core::fail("class '{}' is in {} but not in {}; both must have the same classes", name, where, known_where);
+  }
+}
+
+DatasetPtr with_classes(DatasetPtr base, const std::vector<std::string>& classes, const std::string& where) {
+  if (base->classes() == classes) return base;
+  check_known_classes(base->classes(), base->source(), classes, where);
+  return std::make_shared<Relabelled>(std::move(base), classes);
+}
 
 DatasetPtr make_subset(DatasetPtr base, std::vector<int64_t> indices, std::string what) {
   for (const int64_t i : indices)

@@ -1,5 +1,5 @@
-// Subset: some examples of a dataset, and the split of a training set into training and validation part.
-// Called by the trainer's command.
+// Datasets made of others: some examples of one, the split of a training set into training and validation part, and the
+// same examples labelled by another list of classes. Called by open_train_and_test() and by the commands.
 #pragma once
 #include <utility>
 #include <vector>
@@ -13,5 +13,12 @@ DatasetPtr make_subset(DatasetPtr base, std::vector<int64_t> indices, std::strin
 // (training, validation): `fraction` of each class, rounded, goes to validation, drawn by Rng(seed, kSplit, class).
 // Throws Error where a part would be empty.
 std::pair<DatasetPtr, DatasetPtr> split_validation(const DatasetPtr& base, double fraction, uint64_t seed);
+
+// Throws Error that names the first of `classes` which is not `known`, and what else it may be.
+void check_known_classes(const std::vector<std::string>& classes, const std::string& where,
+                         const std::vector<std::string>& known, const std::string& known_where);
+// The images of `base` with labels by `classes`, which must hold all of its classes, in any order; `where` names them.
+// Classes without images are told by warnings(). Throws Error for a class that is not among them.
+DatasetPtr with_classes(DatasetPtr base, const std::vector<std::string>& classes, const std::string& where);
 
 }  // namespace fdi::datasets

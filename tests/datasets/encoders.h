@@ -115,6 +115,24 @@ inline Bytes make_tar(const Files& files, int filter = ARCHIVE_FILTER_NONE) {
   return out;
 }
 
+inline Bytes make_gzip(const Bytes& bytes) {
+  Bytes out(bytes.size() + 4096);
+  size_t used = 0;
+  archive* a = archive_write_new();
+  archive_write_set_format_raw(a);
+  archive_write_add_filter(a, ARCHIVE_FILTER_GZIP);
+  archive_write_open_memory(a, out.data(), out.size(), &used);
+  archive_entry* entry = archive_entry_new();
+  archive_entry_set_filetype(entry, AE_IFREG);
+  archive_write_header(a, entry);
+  archive_write_data(a, bytes.data(), bytes.size());
+  archive_entry_free(entry);
+  archive_write_close(a);
+  archive_write_free(a);
+  out.resize(used);
+  return out;
+}
+
 // CIFAR-10 records: label, then constant planes (red = 10 * label, green = index % 256, blue = 7).
 inline Bytes make_cifar(int records, int first = 0) {
   Bytes bytes;

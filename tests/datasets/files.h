@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "datasets/cifar_binary.h"
+#include "datasets/image_set.h"
 #include "tests/datasets/encoders.h"
 #include "tests/message_of.h"
 #include "tests/temp_folder.h"
@@ -27,6 +29,21 @@ class DatasetFiles : public ::testing::Test, public TempFolder {
     return path(name);
   }
 };
+
+// Archives by path and in memory.
+inline DatasetPtr open_image_archive(const std::string& path, Split split, const ImageOptions& options) {
+  return open_image_archive(Source(path), split, options);
+}
+inline DatasetPtr open_image_archive(std::span<const uint8_t> archive, const std::string& where, Split split,
+                                     const ImageOptions& options) {
+  return open_image_archive(Source(archive, where), split, options);
+}
+inline DatasetPtr open_cifar_archive(const std::string& path, Split split) {
+  return open_cifar_archive(Source(path), split);
+}
+inline DatasetPtr open_cifar_archive(std::span<const uint8_t> archive, const std::string& where, Split split) {
+  return open_cifar_archive(Source(archive, where), split);
+}
 
 inline Bytes read_bytes(const std::string& path) {
   std::ifstream in(path, std::ios::binary);

@@ -112,6 +112,29 @@ TEST(Jpeg, TruncationAnywhereIsAnError) {
   }
 }
 
+// A progressive file that ends between two scans shows all of the image, but not all that was stored.
+TEST(Jpeg, TruncationOfAProgressiveOneIsAnError) {
+  const Bytes jpeg = make_jpeg(40, 40, ramp(40, 40, 3), JCS_RGB, {}, true);
+  for (size_t n = 3; n + 2 < jpeg.size(); ++n)
+    ASSERT_THAT(damage({jpeg.begin(), jpeg.begin() + static_cast<long>(n)}), HasSubstr("damaged JPEG near byte"))
+        << "cut at " << n << " of " << jpeg.size();
+}
+
+TEST(Jpeg, AMissingEndMarkIsToldWhereAllPixelsAreThere) {
+  const Bytes rgb = ramp(40, 40, 3);
+  for (const bool progressive : {false, true}) {
+    Bytes jpeg = make_jpeg(40, 40, rgb, JCS_RGB, {}, progressive);
+    const Image whole = decode(jpeg);
+    EXPECT_FALSE(whole.no_end_mark);
+    for (int cut = 1; cut <= 2; ++cut) {
+      jpeg.pop_back();
+      const Image image = decode(jpeg);
+      EXPECT_TRUE(image.no_end_mark);
+      EXPECT_EQ(std::memcmp(image.rgb.get(), whole.rgb.get(), static_cast<size_t>(whole.bytes())), 0);
+    }
+  }
+}
+
 TEST(Jpeg, FlippedBitsAreErrorsOrDecodeInFull) {
   const Bytes jpeg = make_jpeg(64, 64, ramp(64, 64, 3));
   int refused = 0;

@@ -10,6 +10,7 @@ namespace fdi::datasets {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // The environment and the working directory belong to the process: each test sets its own and puts the old ones back.
@@ -90,6 +91,75 @@ TEST_F(OpenTest, FormatsAreDetected) {
   ImageOptions large;
   large.height = large.width = 64;
   EXPECT_THAT(message_of([&] { open_dataset(path("packed"), Split::kTest, large); }), HasSubstr("are 32 x 32"));
+}
+
+TEST_F(OpenTest, AnArchiveIsKnownByWhatItHolds) {
+  Files files;
+  for (int b = 1; b <= 5; ++b) files.emplace_back("d/data_batch_" + std::to_string(b) + ".bin", make_cifar(10));
+  files.emplace_back("d/test_batch.bin", make_cifar(10));
+  write("cifar-10-binary (1).tar.gz", make_tar(files, ARCHIVE_FILTER_GZIP));
+  write("cifar.tar", make_tar(files));
+  for (const char* name : {"cifar-10-binary (1).tar.gz", "cifar.tar"}) {
+    EXPECT_EQ(open_dataset(path(name), Split::kTrain)->size(), 50);
+    EXPECT_THAT(open_dataset(path(name), Split::kTest)->source(), HasSubstr("CIFAR-10 test from"));
+  }
+}
+
+// ILSVRC's and tiny-imagenet's own folders: the test images have no labels, those of val have.
+TEST_F(OpenTest, ValIsTakenWhereTestHasNoClasses) {
+  write_set("set");
+  fs::rename(path("set/test"), path("set/val"));
+  for (const char* file : {"set/test/1.png", "set/test/images/1.png"}) {
+    write(file, make_png(4, 4, ramp(4, 4, 3)));
+    EXPECT_THAT(open_dataset(path("set"), Split::kTest)->source(), HasSubstr("set/val")) << file;
+    fs::remove_all(path("set/test"));
+  }
+  fs::create_directories(path("set/test"));
+  EXPECT_THAT(open_dataset(path("set"), Split::kTest)->source(), HasSubstr("set/val")) << "an empty one";
+  write("set/test/a/1.png", make_png(4, 4, ramp(4, 4, 3)));
+  EXPECT_THAT(open_dataset(path("set"), Split::kTest)->source(), HasSubstr("set/test"));
+}
+
+TEST_F(OpenTest, WhatAFolderHoldsInsteadIsSaid) {
+  const auto refusal = [&](const char* name) { return message_of([&] { open_dataset(path(name), Split::kTrain); }); };
+  write("py/data_batch_1", {1});
+  EXPECT_THAT(refusal("py"), AllOf(HasSubstr("the Python version of CIFAR-10"), HasSubstr("data download cifar10")));
+  write("hundred/train.bin", {1});
+  EXPECT_THAT(refusal("hundred"), HasSubstr("this is CIFAR-100, which is not read"));
+  write("tars/x.tar", {1});
+  EXPECT_THAT(refusal("tars"), HasSubstr("it holds x.tar: give one with --data"));
+  write("classes/cat/1.jpg", {1});
+  EXPECT_THAT(refusal("classes"), HasSubstr("its folders with images (cat) are no splits: put them into train/"));
+  write_set("outer/inner");
+  EXPECT_THAT(refusal("outer"), HasSubstr("outer/inner holds some: give that with --data"));
+  for (int b = 1; b <= 5; ++b) write("renamed/data_batch_" + std::to_string(b) + ".bin", Bytes(2 * 3074));
+  EXPECT_THAT(refusal("renamed"), HasSubstr("2 records of CIFAR-100"));
+  write("bad\xE9/train/a/1.png", {1});
+  EXPECT_THAT(message_of([&] { locate(path("bad\xE9")); }), AllOf(HasSubstr("bad\\xe9"), HasSubstr("no UTF-8")));
+}
+
+TEST_F(OpenTest, TheTestSplitMayLackClassesButHasNoOthers) {
+  write_set("set");
+  fs::remove_all(path("set/test/a"));
+  const auto [train, test] = open_train_and_test(path("set"));
+  EXPECT_EQ(test->classes(), train->classes());
+  ASSERT_EQ(test->size(), 1);
+  EXPECT_EQ(test->label(0), 1) << "by the training split's classes";
+  EXPECT_THAT(test->warnings(), ElementsAre(AllOf(HasSubstr("no images of 1 of the 2 classes (a)"),
+                                                  HasSubstr("accuracy is that of the others"))));
+  write("set/test/c/1.png", make_png(4, 4, ramp(4, 4, 3)));
+  EXPECT_THAT(message_of([&] { open_train_and_test(path("set")); }), HasSubstr("class 'c' is in"));
+}
+
+TEST_F(OpenTest, NamesThatLookEqualAreSaidToDiffer) {
+  const auto refusal = [](const char* a, const char* b) {
+    return message_of([&] { check_same_classes({a}, "x", {b}, "y"); });
+  };
+  EXPECT_THAT(refusal("Cat", "cat"), HasSubstr("differ in upper and lower case only"));
+  EXPECT_THAT(refusal("caf\xC3\xA9", "cafe\xCC\x81"), HasSubstr("different Unicode forms (NFC and NFD"));
+  EXPECT_THAT(refusal("e\xCC\x81t\xC3\xA9", "\xC3\xA9te\xCC\x81"), HasSubstr("different Unicode forms"));
+  for (const char* other : {"cafe", "caff\xC3\xA9", "cab\xC3\xA9", "dog"})
+    EXPECT_THAT(refusal("cafe\xCC\x81", other), HasSubstr("both must have the same classes")) << other;
 }
 
 TEST_F(OpenTest, WhatIsMissingIsListed) {

@@ -30,13 +30,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fdi::datasets::ArchiveLimits limits;
   limits.member_bytes = 1 << 20;
   limits.total_bytes = 4 << 20;
-  const std::span<const uint8_t> archive{data, size};
-  if (refused([&] { for_each_member(archive, "fuzz.tar", limits, [](const auto& member) { member.read(); }); }))
-    return 0;
+  const fdi::datasets::Source archive({data, size}, "train.tar");
+  if (refused([&] { for_each_member(archive, limits, [](const auto& member) { member.read(); }); })) return 0;
   fdi::datasets::ImageOptions options;
   options.memory_bytes = 1 << 20;
   options.height = options.width = 8;
-  refused([&] { open_image_archive(archive, "train.tar", Split::kTrain, options); });
-  refused([&] { fdi::datasets::open_cifar_archive(archive, "cifar.tar", Split::kTest); });
+  refused([&] { open_image_archive(archive, Split::kTrain, options); });
+  refused([&] { fdi::datasets::open_cifar_archive(archive, Split::kTest); });
   return 0;
 }
