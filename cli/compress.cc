@@ -39,6 +39,7 @@ compress::SearchState prepare(const CompressFlags& flags, const RunFolder& run, 
   if (state.model.spec != original.spec)
     core::fail("{}: cannot resume: it is the search of another network than {}'s; give the --model that it began with",
                run.file(kSearchFile), flags.model);
+  state.config.data["name"] = config.data["name"];  // the same images may lie elsewhere now
   const json now = search_config_to_json(config), before = search_config_to_json(state.config);
   for (const auto& [key, value] : now.items())
     if (before.at(key) != value)
@@ -84,6 +85,7 @@ nn::Model fine_tune(nn::Model small, const nn::Model& original, const CompressFl
   std::optional<nn::TrainState> state;
   if (flags.resume && run.has(kCheckpointFile)) {
     state.emplace(nn::load_checkpoint(run.checkpoint()));
+    state->config.data["name"] = config.data["name"];
     nn::check_resumable(run.checkpoint(), *state, small.spec, config);
   } else {
     state.emplace(small.spec, config);
@@ -111,7 +113,9 @@ void compress_model(const CompressFlags& flags) {
   const profile::TimeModel* model = time_model ? &time_model->model : nullptr;
   const compress::Costs costs = costs_of(flags, state, model);
   compress::check_budgets(costs.limits, state.model.spec, state.groups, model);
-  const TrainingImages images = open_training_images(state.config.data, state.config.seed);
+  const TrainingImages images =
+      open_compression_images(state.config.data, state.config.seed, original.metadata, flags.model,
+                              state.model.metadata, flags.resume, run.file(kSearchFile));
   check_fit(*images.train, facts, original.spec.input, flags.model);
   run.make();
   if (model != nullptr) core::write_file_atomically(run.file(kTimeModel), model->to_json().dump() + "\n");

@@ -10,9 +10,11 @@
 #include "cli/images.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
+#include "core/error.h"
 #include "core/progress.h"
 #include "datasets/download.h"
 #include "datasets/statistics.h"
+#include "datasets/subset.h"
 
 namespace fdi::cli {
 namespace {
@@ -45,6 +47,7 @@ void info(const InfoFlags& flags) {
   const datasets::Located located = datasets::locate(flags.data);
   print(flags.common, "data: " + located.path + " (" + located.how + ")\n");
   nlohmann::json result = {{"path", located.path}, {"found", located.how}};
+  std::vector<std::string> classes;  // of the training images
   for (const datasets::Split split : {datasets::Split::kTrain, datasets::Split::kTest}) {
     const bool train = split == datasets::Split::kTrain;
     if (!datasets::has_split(located.path, split) &&
@@ -52,10 +55,16 @@ void info(const InfoFlags& flags) {
       print(flags.common, train ? "\nno training images\n" : "\nno test images\n");
       continue;
     }
-    const auto images = datasets::open_dataset(located.path, split, image_options(flags.image_size));
+    auto images = datasets::open_dataset(located.path, split, image_options(flags.image_size));
+    if (!train && !classes.empty()) try {
+        images = datasets::with_classes(images, classes, "the training images");
+      } catch (const core::Error& e) {  // training would refuse them; they can still be looked at
+        note("warning: {}", e.what());
+      }
     const datasets::Description description = datasets::describe(*images);
     print(flags.common, "\n" + datasets::to_text(description));
     result[train ? "train" : "test"] = to_json(description);
+    if (train) classes = images->classes();
   }
   write_result(flags.common, result);
 }
@@ -87,7 +96,9 @@ void add_data(CLI::App& app) {
       "A data set is named (cifar10: looked for in $FASTDEEPIOT_DATA, ../shared/data and ~/.cache/fastdeepiot), given\n"
       "by its path, or 'synthetic'. A path may be a folder with train/<class>/*.jpg and test/ or val/ likewise, the "
       "same\n"
-      "in train.tar[.gz|.xz] and test.tar[...], or CIFAR-10's official binary files or archive.\n\n"
+      "in train.tar[.gz|.xz] and test.tar[...], tiny-imagenet-200's own layout, or CIFAR-10's official binary files "
+      "or\n"
+      "archive. Hidden folders (.name) are no classes; where test/ has no class folders, val/ is taken.\n\n"
       "Example:\n  fastdeepiot data info --data cifar10\n  fastdeepiot data download cifar10");
 
   const auto f = std::make_shared<InfoFlags>();

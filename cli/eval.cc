@@ -29,10 +29,9 @@ void eval(const EvalFlags& flags) {
   const nn::Model model = nn::load_model(flags.model);
   const ImageFacts facts = image_facts(model.metadata, flags.model);
   const datasets::Located located = datasets::locate(flags.data);
-  const auto images =
-      take(datasets::open_dataset(located.path, datasets::Split::kTest, image_options(facts.image_size)), flags.limit);
+  const auto all = datasets::open_dataset(located.path, datasets::Split::kTest, image_options(facts.image_size));
+  const auto images = take(fit_to_model(all, facts, model.spec.input, flags.model), flags.limit);
   announce(*images, located.how);
-  check_fit(*images, facts, model.spec.input, flags.model);
 
   datasets::LoaderOptions options;
   options.batch = flags.batch;

@@ -30,8 +30,9 @@ nn::TrainState prepare(const CLI::App& command, const TrainFlags& flags, const R
   if (flags.resume) {
     nn::TrainState state = nn::load_checkpoint(run.checkpoint());
     const nn::TrainConfig config = apply_flags(command, flags, state.config);
+    state.config.data["name"] = config.data["name"];                   // the same images may lie elsewhere now
     nn::check_resumable(run.checkpoint(), state, state.spec, config);  // said before the images are read
-    images = open_training_images(config.data, config.seed);
+    images = reopen_training_images(config.data, config.seed, state.about, run.checkpoint());
     const auto classes = static_cast<int>(images.train->classes().size());
     const bool named = !flags.zoo.empty() || !flags.spec.empty();  // --width alone: a difference of the configs
     const nn::NetworkSpec spec = named ? choose_network(flags.zoo, flags.spec, config.data.value("width", flags.width),
@@ -54,6 +55,7 @@ nn::TrainState prepare(const CLI::App& command, const TrainFlags& flags, const R
                          config.data.at("image_size"), images.train->source()};
   check_fit(*images.train, facts, state.spec.input, "network " + state.spec.name);
   state.about = to_metadata(facts);
+  state.about[kImagesRecord] = images.record;
   state.about["isa"] = kernels::isa();
   state.about["gemm"] = flags.common.gemm;
   return state;

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/images.h"
 #include "core/error.h"
 
 namespace fdi::cli {
@@ -47,8 +48,9 @@ void add_train_flags(CLI::App& command, TrainFlags& f) {
       ->required();
   command.add_flag(
       "--resume", f.resume,
-      "Go on from RUN's checkpoint, to the same numbers as without the break; flags left out are as before");
-  command.add_option("--image-size", f.image_size, "Fit every image to N x N; 0: as they are, all alike")
+      "Go on from RUN's checkpoint, to the same numbers as without the break; flags left out are as before. The images "
+      "must be the same; where they have moved, --data says where they are now");
+  command.add_option("--image-size", f.image_size, "Fit every image to N x N, at most 8192; 0: as they are, all alike")
       ->type_name("N")
       ->capture_default_str();
   add_recipe_flags(command, f);
@@ -86,7 +88,7 @@ nn::TrainConfig apply_flags(const CLI::App& command, const TrainFlags& f, nn::Tr
   set("--data", "name", f.data);
   set("--augment", "augment", f.augment == "on");
   set("--validation", "validation", f.validation);
-  if (f.image_size < 0) core::fail("--image-size {}: wanted 0 (as they are) or more", f.image_size);
+  image_options(f.image_size);  // checks its range
   set("--limit", "limit", f.limit);
   set("--image-size", "image_size", f.image_size);
   if (config.patience > 0 && config.data["validation"] == 0.0)

@@ -1,4 +1,5 @@
 // The main job through the program itself: train, eval, info, data on made-up images; their JSON; kills and resumes.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 
@@ -269,6 +270,126 @@ TEST_F(Train, EvalRefusesWhatDoesNotFit) {
   core::write_file_atomically(path("cut.safetensors"), bytes.substr(0, bytes.size() - 10));
   refused({"eval", "--model", "cut.safetensors", "--data", kData}, "cut.safetensors");
   refused({"info", "--model", "cut.safetensors"}, "cut.safetensors");
+}
+
+// A folder of images, five a class for training and two for the test.
+class TrainOnFiles : public Train {
+ protected:
+  void put(const std::string& name, int seed) const {
+    const datasets::Bytes image = datasets::make_png(16, 16, datasets::ramp(16, 16, 3, seed));
+    fs::create_directories(fs::path(path(name)).parent_path());
+    core::write_file_atomically(path(name),
+                                std::string_view(reinterpret_cast<const char*>(image.data()), image.size()));
+  }
+  void put_set(const std::string& at) const {
+    for (int c = 0; c < 3; ++c)
+      for (int i = 0; i < 7; ++i)
+        put(fmt::format("{}/{}/{}/{}.png", at, i < 5 ? "train" : "test", std::vector{"cat", "dog", "owl"}[c], i),
+            10 * c + i);
+  }
+  static std::vector<std::string> on(const std::string& data, const std::string& out,
+                                     std::vector<std::string> more = {}) {
+    std::vector<std::string> a = {"train", "--zoo", "lenet", "--data",    data, "--epochs", "1", "--batch",
+                                  "5",     "--lr",  "0.02",  "--threads", "1",  "--out",    out};
+    a.insert(a.end(), more.begin(), more.end());
+    return a;
+  }
+};
+
+TEST_F(TrainOnFiles, AMovedSetIsFoundAgainAndAChangedOneRefused) {
+  put_set("setA");
+  ASSERT_EQ(run(on("setA", "run", {"--validation", "0.2"})).status, 0) << core::read_file(path("stderr"));
+  const std::string model = core::read_file(path("run/model.safetensors"));
+  fs::rename(path("setA"), path("setB"));
+  refused({"train", "--out", "run", "--resume"}, "add --data PATH to --resume");
+  const Result moved = run({"train", "--out", "run", "--resume", "--data", "setB"});
+  EXPECT_EQ(moved.status, 0) << moved.err;
+  EXPECT_EQ(core::read_file(path("run/model.safetensors")), model);
+  put("setB/train/cat/9.png", 9);
+  refused({"train", "--out", "run", "--resume", "--data", "setB"},
+          "cannot resume: the images have changed: train: had 15 images, now 16");
+  fs::remove(path("setB/train/cat/9.png"));
+  fs::rename(path("setB/train/cat"), path("setB/train/x"));
+  fs::rename(path("setB/train/dog"), path("setB/train/cat"));
+  fs::rename(path("setB/train/x"), path("setB/train/dog"));
+  refused({"train", "--out", "run", "--resume", "--data", "setB"},
+          "of the same names as before, but of other contents");
+}
+
+TEST_F(TrainOnFiles, ACompressionKnowsWhatItsOriginalHasSeen) {
+  put_set("set");
+  ASSERT_EQ(run(on("set", "run", {"--validation", "0.4"})).status, 0) << core::read_file(path("stderr"));
+  const auto compress = [&](const std::string& data, std::vector<std::string> more) {
+    std::vector<std::string> a = {"compress",
+                                  "--model",
+                                  "run/model.safetensors",
+                                  "--data",
+                                  data,
+                                  "--method",
+                                  "knapsack",
+                                  "--target-size",
+                                  "60%",
+                                  "--stage-steps",
+                                  "1",
+                                  "--rounds",
+                                  "1",
+                                  "--search-batch",
+                                  "5",
+                                  "--epochs",
+                                  "1",
+                                  "--batch",
+                                  "5",
+                                  "--threads",
+                                  "1",
+                                  "--out",
+                                  "small"};
+    a.insert(a.end(), more.begin(), more.end());
+    return a;
+  };
+  const Result c = run(compress("set", {}));
+  ASSERT_EQ(c.status, 0) << c.err;
+  EXPECT_THAT(c.err, HasSubstr("validation: 6 images that run/model.safetensors was not trained on"));
+  EXPECT_EQ(c.err.find("optimistic"), std::string::npos) << c.err;
+  fs::rename(path("set"), path("moved"));
+  const Result moved = run(compress("moved", {"--resume"}));
+  EXPECT_EQ(moved.status, 0) << moved.err;
+  put("moved/test/cat/9.png", 9);
+  refused(compress("moved", {"--resume"}), "cannot resume: the images have changed: test: had 6 images, now 7");
+  ASSERT_EQ(run(on("moved", "all")).status, 0);
+  std::vector<std::string> seen = compress("moved", {});
+  *(std::find(seen.begin(), seen.end(), "--model") + 1) = "all/model.safetensors";
+  seen.back() = "small2";
+  const Result s = run(seen);
+  ASSERT_EQ(s.status, 0) << s.err;
+  EXPECT_THAT(s.err, HasSubstr("warning: all/model.safetensors was trained on all of these images"));
+}
+
+TEST_F(TrainOnFiles, ATestSetMayLackAClass) {
+  put_set("set");
+  fs::remove_all(path("set/test/owl"));
+  fs::create_directories(path("set/test/owl"));
+  fs::create_directories(path("set/train/.ipynb_checkpoints"));
+  const Result t = run(on("set", "run"));
+  ASSERT_EQ(t.status, 0) << t.err;
+  EXPECT_THAT(t.err, HasSubstr("no images of 1 of the 3 classes (owl)"));
+  EXPECT_THAT(t.err, HasSubstr("hidden folder (.name, __MACOSX) is no class and skipped (first: .ipynb_checkpoints)"));
+  fs::remove_all(path("set/test/owl"));
+  const Result e = run({"eval", "--model", "run/model.safetensors", "--data", "set", "--json", "e.json"});
+  ASSERT_EQ(e.status, 0) << e.err;
+  EXPECT_EQ(json("e.json")["examples"], 4);
+  ASSERT_EQ(json("e.json")["classes"].size(), 3u);
+  EXPECT_EQ(json("e.json")["classes"][2]["examples"], 0);
+  put("set/test/yak/1.png", 1);
+  refused({"eval", "--model", "run/model.safetensors", "--data", "set"}, "class 'yak' is in");
+  fs::create_directories(path("set/train/yak"));
+  refused(on("set", "other"), "class folder 'yak' holds no images; fill or remove it");
+}
+
+TEST_F(TrainOnFiles, SizesThatCannotBeAreSaid) {
+  refused(on("set", "run", {"--image-size", "100000"}), "--image-size 100000: wanted 0 (as they are) to 8192");
+  refused({"data", "info", "--data", kData, "--image-size", "100000"}, "--image-size 100000: wanted 0");
+  put_set("set");
+  refused(on("set", "run", {"--image-size", "3"}), "--augment off");
 }
 
 }  // namespace
