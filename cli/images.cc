@@ -12,8 +12,10 @@
 #include "cli/terminal.h"
 #include "core/error.h"
 #include "core/rng.h"
+#include "core/text.h"
 #include "datasets/digest.h"
 #include "datasets/subset.h"
+#include "nn/spec.h"
 
 namespace fdi::cli {
 
@@ -37,6 +39,10 @@ datasets::DatasetPtr take(const datasets::DatasetPtr& images, int64_t limit) {
 }
 
 Metadata to_metadata(const ImageFacts& facts) {
+  for (const std::string& name : facts.classes)
+    if (!core::is_utf8(name))
+      core::fail("{}: the class name {} is no UTF-8 text, which model files hold; rename it", facts.trained_on,
+                 core::printable(name));
   const json normalization = {{"mean", facts.normalization.mean}, {"stddev", facts.normalization.stddev}};
   return {{"classes", json(facts.classes).dump()},
           {"normalization", normalization.dump()},
@@ -47,11 +53,12 @@ Metadata to_metadata(const ImageFacts& facts) {
 ImageFacts image_facts(const Metadata& metadata, const std::string& where) {
   try {
     ImageFacts facts;
-    facts.classes = json::parse(metadata.at("classes")).get<std::vector<std::string>>();
-    const json normalization = json::parse(metadata.at("normalization"));
+    const auto value = [&](const char* key) { return nn::parse_json(metadata.at(key), where + ": metadata " + key); };
+    facts.classes = value("classes").get<std::vector<std::string>>();
+    const json normalization = value("normalization");
     facts.normalization.mean = normalization.at("mean").get<std::array<float, 3>>();
     facts.normalization.stddev = normalization.at("stddev").get<std::array<float, 3>>();
-    facts.image_size = json::parse(metadata.at("image_size")).get<int>();
+    facts.image_size = value("image_size").get<int>();
     facts.trained_on = metadata.at("trained_on");
     return facts;
   } catch (const json::exception&) {

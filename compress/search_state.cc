@@ -8,7 +8,7 @@ namespace fdi::compress {
 namespace {
 
 using nlohmann::json;
-constexpr const char* kState = "search";  // metadata key
+constexpr const char* kState = "search";  // metadata key, by which nn::load_model knows a checkpoint
 constexpr const char* kCompressor = "search:compressor";
 constexpr const char* kCriticState = "search:critic.";
 constexpr const char* kCompressorState = "search:compressor.";

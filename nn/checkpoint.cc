@@ -14,7 +14,7 @@ using nlohmann::json;
 // No clash with a weight: those are called "layer.parameter".
 constexpr const char* kBest = "train:best";
 constexpr const char* kOptimizer = "train:optimizer.";
-constexpr const char* kState = "training";  // metadata key
+constexpr const char* kState = "training";  // metadata key, by which load_model knows a checkpoint
 
 core::ConstTensor flat(std::span<const float> values) {
   return {values.data(), core::Shape{static_cast<int>(values.size())}};
@@ -32,8 +32,7 @@ json take_json(std::map<std::string, std::string>& metadata, const char* key, co
   const auto found = metadata.find(key);
   if (found == metadata.end())
     core::fail("{}: is no checkpoint (no \"{}\" in its metadata); give the checkpoint.safetensors of a run", path, key);
-  json value = json::parse(found->second, nullptr, false);
-  if (value.is_discarded()) core::fail("{}: \"{}\" in its metadata is not JSON; the file is damaged", path, key);
+  json value = parse_json(found->second, fmt::format("{}: metadata {}", path, key));
   metadata.erase(found);
   return value;
 }

@@ -3,12 +3,16 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/text.h"
+#include "nn/file_kind.h"
 
 namespace fdi::nn {
 namespace {
@@ -20,6 +24,7 @@ constexpr size_t kMaxHeader = 100'000'000;  // the format's own limit
 constexpr const char* kMetadata = "__metadata__";
 constexpr const char* kChecksum = "checksum";
 constexpr const char* kNetwork = "network";
+constexpr const char* kModelFile = "model.safetensors";  // of a run
 constexpr const char* kDamaged = "the file is damaged or cut; take another copy";
 
 // One multiply per 8 bytes. Each step is a bijection, so that a single flipped bit always shows.
@@ -107,21 +112,21 @@ std::vector<Place> read_places(const json& header, uint64_t data_bytes, const st
   return places;
 }
 
+constexpr const char* kWanted =
+    "this program reads safetensors files that hold a network, as `fastdeepiot train` writes them";
+
 json read_header(std::string_view bytes, const std::string& where, size_t& data_at) {
   if (bytes.size() < 8) core::fail("{}: has {} bytes, want at least 8; {}", where, bytes.size(), kDamaged);
   uint64_t length = 0;
   std::memcpy(&length, bytes.data(), 8);
-  if (length > bytes.size() - 8 || length > kMaxHeader)
-    core::fail("{}: byte 0: a header of {} bytes, but {} follow; {}", where, length, bytes.size() - 8, kDamaged);
+  const bool cut = length > bytes.size() - 8, object = bytes.size() == 8 || bytes[8] == '{';
+  if (const std::string_view kind = file_kind(bytes); !kind.empty() && !object)
+    core::fail("{}: is {}; {}", where, kind, kWanted);
+  if (length > kMaxHeader || (cut && !object))
+    core::fail("{}: is no safetensors file: it would begin with a header of {} bytes; {}", where, length, kWanted);
+  if (cut) core::fail("{}: byte 0: a header of {} bytes, but {} follow; {}", where, length, bytes.size() - 8, kDamaged);
   data_at = 8 + static_cast<size_t>(length);
-  json header;
-  try {
-    header = json::parse(bytes.substr(8, length));
-  } catch (const json::parse_error& e) {
-    core::fail("{}: byte {}: the header is not JSON; {}", where, 8 + e.byte, kDamaged);
-  } catch (const json::exception&) {
-    core::fail("{}: byte 8: the header has a number out of range; {}", where, kDamaged);
-  }
+  json header = parse_json(bytes.substr(8, length), where + ": the header");
   if (!header.is_object()) core::fail("{}: byte 8: the header is a {}, want an object", where, header.type_name());
   return header;
 }
@@ -146,6 +151,10 @@ const TensorFile::Entry* TensorFile::find(std::string_view name) const {
 }
 
 void write_tensor_file(const std::string& path, const TensorFile& file) {
+  for (const auto& [key, value] : file.metadata)
+    if (!core::is_utf8(key) || !core::is_utf8(value))
+      core::fail("{}: cannot write: \"{}\" in the metadata is no UTF-8 text: {}; rename what it tells of", path,
+                 core::printable(key), core::printable(value).substr(0, 200));
   json header = json::object();
   header[kMetadata] = file.metadata;
   uint64_t at = 0;
@@ -201,6 +210,18 @@ TensorFile parse_tensor_file(std::string_view bytes, std::string_view place) {
 
 TensorFile read_tensor_file(const std::string& path) { return parse_tensor_file(core::read_file(path), path); }
 
+// "nan at (0, 3)": the first value that is no finite number; empty: there is none.
+static std::string ruined_value(const core::ConstTensor& tensor) {
+  const auto values = tensor.span();
+  const auto found = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+  if (found == values.end()) return "";
+  Shape place = tensor.shape;
+  int64_t rest = found - values.begin();
+  for (int axis = place.rank; axis-- > 0; rest /= tensor.shape[axis])
+    place[axis] = static_cast<int>(rest % tensor.shape[axis]);
+  return fmt::format("{} at {}", std::isnan(*found) ? "nan" : *found > 0 ? "inf" : "-inf", core::to_string(place));
+}
+
 void copy_parameters(const TensorFile& file, Parameters& parameters, std::string_view where) {
   for (const Parameters::Entry& e : parameters.entries()) {
     const TensorFile::Entry* from = file.find(e.name);
@@ -208,6 +229,9 @@ void copy_parameters(const TensorFile& file, Parameters& parameters, std::string
     if (from->values.shape != e.spec.shape)
       core::fail("{}: tensor {} has shape {}, want {}; the file does not fit its network", where, e.name,
                  core::to_string(from->values.shape), core::to_string(e.spec.shape));
+    if (const std::string ruined = ruined_value(from->values); !ruined.empty())
+      core::fail("{}: tensor {} holds {}: its weights are ruined; train again with a lower --lr", where, e.name,
+                 ruined);
     std::copy_n(from->values.data, from->values.size(), parameters.tensor(e).data);
   }
 }
@@ -222,11 +246,24 @@ void save_model(const std::string& path, const NetworkSpec& spec, const Paramete
   write_tensor_file(path, file);
 }
 
+// A checkpoint holds a model's tensors and more: those who want a model are sent to the file beside it.
+static void refuse_checkpoint(const TensorFile& file, std::string_view where) {
+  if (!file.metadata.contains("training") && !file.metadata.contains("search")) return;
+  const std::filesystem::path model = std::filesystem::path(where).parent_path() / kModelFile;
+  std::error_code error;
+  core::fail("{}: is the checkpoint of a run, not a model; {}", where,
+             std::filesystem::exists(model, error)
+                 ? "give " + model.string()
+                 : fmt::format("finish the run (--resume), which then writes {} beside it", kModelFile));
+}
+
 Model parse_model(std::string_view bytes, std::string_view where) {
   TensorFile file = parse_tensor_file(bytes, where);
+  refuse_checkpoint(file, where);
   const auto network = file.metadata.find(kNetwork);
   if (network == file.metadata.end())
-    core::fail("{}: has no \"{}\" in its metadata; want a model that `fastdeepiot train` wrote", where, kNetwork);
+    core::fail("{}: has no \"{}\" in its metadata, which describes the layers like a --spec file; {}", where, kNetwork,
+               kWanted);
   const std::string at = fmt::format("{}: metadata {}", where, kNetwork);
   NetworkSpec spec = spec_from_json(parse_json(network->second, at), at);
 
@@ -251,6 +288,9 @@ Model parse_model(std::string_view bytes, std::string_view where) {
   return {std::move(spec), std::move(parameters), std::move(file.metadata)};
 }
 
-Model load_model(const std::string& path) { return parse_model(core::read_file(path), path); }
+Model load_model(const std::string& path) {
+  const std::string file = core::is_folder(path) ? (std::filesystem::path(path) / kModelFile).string() : path;
+  return parse_model(core::read_file(file), file);
+}
 
 }  // namespace fdi::nn

@@ -25,12 +25,12 @@ struct TensorFile {
   const Entry* find(std::string_view name) const;  // null: none of that name
 };
 
-void write_tensor_file(const std::string& path, const TensorFile& file);  // atomically
+void write_tensor_file(const std::string& path, const TensorFile& file);  // atomically; metadata must be UTF-8 text
 // Throws Error with path, byte offset and remedy for a file that is cut, damaged or no safetensors file.
 TensorFile read_tensor_file(const std::string& path);
 TensorFile parse_tensor_file(std::string_view bytes, std::string_view where);
 
-// The part of `file` that belongs to `parameters`, copied; throws Error for a tensor that is missing or misshapen.
+// What of `file` belongs to `parameters`; throws Error for a tensor that is missing, misshapen, or holds nan or inf.
 void copy_parameters(const TensorFile& file, Parameters& parameters, std::string_view where);
 
 struct Model {
@@ -42,7 +42,7 @@ struct Model {
 // `metadata` may have any keys but "network" and "checksum".
 void save_model(const std::string& path, const NetworkSpec& spec, const Parameters& parameters,
                 const std::map<std::string, std::string>& metadata);
-Model load_model(const std::string& path);
+Model load_model(const std::string& path);  // a file, a pipe, or the folder of a run: its model.safetensors
 Model parse_model(std::string_view bytes, std::string_view where);
 
 }  // namespace fdi::nn

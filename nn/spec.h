@@ -21,7 +21,7 @@ constexpr int kMaxRank = 4;                         // of one example; the batch
 constexpr int kMaxDimension = 1 << 24;              // one extent
 constexpr int64_t kMaxElements = int64_t{1} << 30;  // one tensor of one example, one weight tensor
 
-enum class Op {
+enum class Op {  // append only: the values name random streams and are part of what was drawn with them
   kConv2d,
   kFc,
   kBatchNorm,
@@ -93,7 +93,7 @@ nlohmann::json spec_to_json(const NetworkSpec& spec);
 // One layer on its own: op, name and attributes. Inputs are neither read nor written, shapes are not checked.
 LayerSpec layer_from_json(const nlohmann::json& json, std::string_view where);
 nlohmann::json layer_to_json(const LayerSpec& layer);
-// Any JSON text; throws Error "WHERE: byte 17: not JSON: ...".
+// Any JSON text; throws Error "WHERE: byte 17: not JSON: ...", and where an object has a key twice.
 nlohmann::json parse_json(std::string_view text, std::string_view where);
 
 // Throws Error "WHO WHAT has shape ..., want ..." for a tensor of one example that passes the limits above.

@@ -215,14 +215,4 @@ json spec_to_json(const NetworkSpec& spec) {
   return {{"name", spec.name}, {"input", write_shape(spec.input)}, {"layers", std::move(layers)}};
 }
 
-json parse_json(std::string_view text, std::string_view where) {
-  try {
-    return json::parse(text);
-  } catch (const json::parse_error& e) {
-    core::fail("{}: byte {}: not JSON; correct it or write the file anew", where, e.byte);
-  } catch (const json::exception&) {  // a number that no double holds
-    core::fail("{}: not JSON: a number is out of range", where);
-  }
-}
-
 }  // namespace fdi::nn

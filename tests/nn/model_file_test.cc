@@ -4,14 +4,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/file.h"
 #include "nn/builder.h"
+#include "nn/checkpoint.h"
 #include "tests/temp_folder.h"
 
 namespace fdi::nn {
@@ -22,6 +25,7 @@ using nlohmann::json;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::ThrowsMessage;
 
 NetworkSpec small() {
   SpecBuilder b("small", {4, 4, 2});
@@ -131,9 +135,19 @@ TEST(ModelFileErrors, NameTheReason) {
   const std::string one = R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
   const std::pair<std::string, const char*> cases[] = {
       {"", "has 0 bytes, want at least 8"},
-      {std::string("\xff\xff\xff\xff\xff\xff\xff\xff rest"), "byte 0: a header of 18446744073709551615 bytes, but 5"},
-      {with_header("{]"), "byte 10: the header is not JSON"},
-      {with_header("[1e999]"), "byte 8: the header has a number out of range"},
+      {std::string("\xff\xff\xff\xff\xff\xff\xff\xff rest"),
+       "is no safetensors file: it would begin with a header of 1844"},
+      {std::string("\x10\0\0\0\0\0\0\0{\"a\":", 13), "byte 0: a header of 16 bytes, but 5 follow"},
+      {with_header("{]"), "the header: byte 2: not JSON"},
+      {with_header("[1e999]"), "the header: not JSON: a number is out of range"},
+      {with_header(
+           R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+           "1234"),
+       "the header: the key \"a\" is there twice"},
+      {with_header(R"({"__metadata__":{"network":"{}","network":"{}"}})"),
+       "the key \"network\" is there twice, in \"__metadata__\""},
+      {with_header(R"({"__metadata__":{"network":"{\"name\":\"a\",\"name\":\"b\"}"}})"),
+       "metadata network: the key \"name\" is there twice"},
       {with_header("[]"), "byte 8: the header is a array, want an object"},
       {with_header(R"({"a":1})"), "tensor \"a\": want an object with dtype"},
       {with_header(R"({"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}})", "12345678"), "dtype \"F64\": only"},
@@ -181,6 +195,53 @@ TEST(ModelFileErrors, ASpecCannotAskForMemoryThatTheFileDoesNotHave) {
   header["__metadata__"]["network"] =
       R"({"input":[32768],"layers":[{"op":"fc","name":"f","inputs":["input"],"units":32768,"bias":false}]})";
   EXPECT_THAT(error_of(with_header(header.dump())), HasSubstr("holds 0 weights, want the network's 1073741824"));
+}
+
+// Whoever reads a model: no such number ever reaches a command.
+TEST_F(ModelFile, NumbersThatAreNoneAreRefused) {
+  const auto refusal_of = [&](size_t entry, int64_t at, float value) {
+    Parameters parameters(small());
+    parameters.initialize(1);
+    parameters.tensor(parameters.entries()[entry]).data[at] = value;
+    save_model(path_, small(), parameters, {});
+    return error_of(core::read_file(path_));
+  };
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(refusal_of(0, 0, std::nanf("")),
+            "m.safetensors: tensor conv.weight holds nan at (0, 0, 0, 0): its weights are ruined; train again with a "
+            "lower --lr");
+  EXPECT_THAT(refusal_of(0, 53, kInfinity), HasSubstr("tensor conv.weight holds inf at (2, 2, 1, 2)"));
+  EXPECT_THAT(refusal_of(3, 4, -kInfinity), HasSubstr("tensor fc.bias holds -inf at (4)"));
+}
+
+TEST_F(ModelFile, ARunFolderStandsForItsModel) {
+  EXPECT_EQ(load_model(dir_.string()).spec, small());
+  fs::remove(path_);
+  EXPECT_THAT([&] { load_model(dir_.string()); }, ThrowsMessage<core::Error>(HasSubstr("model.safetensors: cannot")));
+}
+
+TEST_F(ModelFile, ACheckpointIsNoModel) {
+  const std::string checkpoint = (dir_ / "checkpoint.safetensors").string();
+  TrainState state(small(), TrainConfig{});
+  save_checkpoint(checkpoint, state);
+  EXPECT_THAT([&] { load_model(checkpoint); },
+              ThrowsMessage<core::Error>(
+                  HasSubstr("checkpoint.safetensors: is the checkpoint of a run, not a model; give " + path_)));
+  fs::remove(path_);
+  EXPECT_THAT([&] { load_model(checkpoint); }, ThrowsMessage<core::Error>(HasSubstr("finish the run (--resume)")));
+}
+
+// JSON, and so the header, holds Unicode: other bytes would be replaced, and the classes would not be the same again.
+TEST_F(ModelFile, MetadataAreUnicodeOrNotWritten) {
+  Parameters parameters(small());
+  const std::string place = (dir_ / "latin1.safetensors").string();
+  EXPECT_THAT(
+      [&] {
+        save_model(place, small(), parameters, {{"classes", "[\"caf\xe9\"]"}});
+      },
+      ThrowsMessage<core::Error>(
+          AllOf(HasSubstr("latin1.safetensors: cannot write: \"classes\""), HasSubstr("caf\\xe9"))));
+  EXPECT_FALSE(fs::exists(place));
 }
 
 TEST_F(ModelFile, UnwritablePlaceIsAnError) {
