@@ -229,7 +229,7 @@ void write_file_atomically(const std::string& path, std::string_view text) {
 }
 
 std::string read_file(const std::string& path, uint64_t max_bytes) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = path == "-" ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) fail("{}: cannot read: {}", path, std::strerror(errno));
   struct Closer {
     int fd;

@@ -58,7 +58,7 @@ bool is_folder(const std::string& path);
 std::string data_home();
 
 void write_file_atomically(const std::string& path, std::string_view text);
-// The whole file, or all that comes from a pipe. Throws Error where it cannot be read or is larger than `max_bytes`.
+// All of a file, a pipe, or of "-", standard input. Throws Error where it cannot be read or has more than `max_bytes`.
 std::string read_file(const std::string& path, uint64_t max_bytes = uint64_t{8} << 30);
 
 }  // namespace fdi::core
