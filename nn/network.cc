@@ -2,7 +2,9 @@
 #include "nn/network.h"
 
 #include "core/check.h"
+#include "core/error.h"
 #include "kernels/elementwise.h"
+#include "kernels/isa.h"
 #include "nn/network_impl.h"
 
 namespace fdi::nn {
@@ -21,6 +23,16 @@ void Network::Impl::set_batch(int n) {
   }
 }
 
+void Network::Impl::check_layout() const {
+  const auto name = [](kernels::GemmProvider p) { return p == kernels::GemmProvider::kNative ? "native" : "openblas"; };
+  const std::string now = kernels::isa();
+  const kernels::GemmProvider provider = kernels::gemm_provider();
+  if (now == isa && provider == gemm) return;
+  core::fail_as(core::ErrorCode::kSystem,
+                "network {} was built for {} with the {} matrix product, but {} with {} is in force; build it anew",
+                spec.name, isa, name(gemm), now, name(provider));
+}
+
 Network::Network(const NetworkSpec& spec, Parameters& parameters, int batch, Mode mode, bool want_input_gradient)
     : impl_(std::make_unique<Impl>(spec, &parameters, batch, mode, want_input_gradient)) {}
 Network::~Network() = default;
@@ -36,6 +48,7 @@ static Pass with_workspace(const Pass& pass, core::Arena& scratch, int threads) 
 Tensor Network::forward(const Pass& pass) {
   Impl& n = *impl_;
   DCHECK(!pass.training || n.mode == Mode::kTraining);
+  n.check_layout();
   n.set_batch(pass.batch);
   Pass run = with_workspace(pass, n.scratch, n.threads);
   for (const Step& step : n.steps) {
@@ -49,6 +62,7 @@ Tensor Network::forward(const Pass& pass) {
 void Network::backward(const Pass& pass, Tensor dy) {
   Impl& n = *impl_;
   CHECK(n.mode == Mode::kTraining && pass.batch == n.current_batch && dy.size() == n.output.size());
+  n.check_layout();
   Pass run = with_workspace(pass, n.scratch, n.threads);
   if (n.output_root == 0 && n.want_input_gradient) kernels::copy(dy.size(), dy.data, n.input_gradient.data, n.threads);
   for (size_t s = n.steps.size(); s-- > 0;) {

@@ -45,8 +45,8 @@ enum class Mode { kTraining, kInference };
 
 class Network {
  public:
-  // Uses core::threads() and kernels::isa() as they are now. Throws Error for a spec that does not fit. Training keeps
-  // referring to `parameters`; inference does not.
+  // For core::threads(), kernels::isa() and gemm_provider() as they are now: to run it under another ISA or provider is
+  // an Error, as is a spec that does not fit. Training keeps referring to `parameters`; inference does not.
   Network(const NetworkSpec& spec, Parameters& parameters, int batch, Mode mode, bool want_input_gradient = false);
   ~Network();
 

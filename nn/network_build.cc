@@ -39,13 +39,14 @@ Network::Impl::Impl(const NetworkSpec& network, Parameters* parameters, int plan
     : spec(network),
       batch(planned_batch),
       threads(core::threads()),
+      isa(kernels::isa()),
+      gemm(kernels::gemm_provider()),
       mode(network_mode),
       want_input_gradient(input_gradient_wanted && mode == Mode::kTraining),
       plan_only(parameters == nullptr),
       shapes(output_shapes(spec)),
       current_batch(planned_batch) {
   if (batch < 1 || batch > 1 << 20) core::fail("batch size {}: want 1 to {}", batch, 1 << 20);
-  kernels::isa();  // settles the target before weights are packed for it
   find_roots();
   find_gradients();
   make_layers();

@@ -4,6 +4,7 @@
 #pragma once
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "nn/network.h"
@@ -36,6 +37,7 @@ struct Network::Impl {
   void plan_activations();
   void plan_scratch();
   void set_batch(int n);
+  void check_layout() const;  // throws Error where other kernels are in force than those that this was built for
 
   int root_of(int index) const { return roots[index + 1]; }  // `index` as in LayerSpec::inputs
   const Shape& shape_of(int root) const { return root == 0 ? spec.input : shapes[root - 1]; }
@@ -45,6 +47,9 @@ struct Network::Impl {
 
   const NetworkSpec spec;
   const int batch, threads;
+  // In force when the network was built: packed weights and planned workspaces are laid out for them.
+  const std::string isa;
+  const kernels::GemmProvider gemm;
   const Mode mode;
   const bool want_input_gradient, plan_only;
   Memory sizes{};

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/threads.h"
 #include "kernels/gemm.h"
+#include "kernels/isa.h"
 #include "nn/builder.h"
 #include "tests/nn/gradient_check.h"
 
@@ -90,6 +91,36 @@ TEST_P(EveryProvider, RepeatsItsNumbersOnSeveralThreads) {
 
 INSTANTIATE_TEST_SUITE_P(Gemm, EveryProvider, ::testing::Values(GemmProvider::kNative, GemmProvider::kOpenBlas),
                          [](const auto& p) { return p.param == GemmProvider::kNative ? "native" : "openblas"; });
+
+// Packed weights and workspaces are laid out for the kernels in force when a network is built.
+TEST(OtherKernels, ThanThoseItWasBuiltForAreRefused) {
+  const NetworkSpec spec = images();
+  Parameters parameters(spec);
+  parameters.initialize(5);
+  Network inference(spec, parameters, 2, Mode::kInference), training(spec, parameters, 2, Mode::kTraining);
+  Pass pass;
+  pass.batch = 2;
+  const Tensor y = training.forward(pass);
+  inference.forward(pass);
+  const auto refused = [&](const char* what) {
+    EXPECT_THAT([&] { inference.forward(pass); }, ::testing::ThrowsMessage<core::Error>(::testing::HasSubstr(what)));
+    EXPECT_THROW(training.forward(pass), core::Error);
+    EXPECT_THROW(training.backward(pass, y), core::Error);
+  };
+  const std::string isa = kernels::isa();
+  if (isa != "scalar") {
+    kernels::set_isa("scalar");
+    refused("network images was built for ");
+    kernels::set_isa(isa);
+  }
+  try {
+    kernels::set_gemm_provider(GemmProvider::kOpenBlas);
+    refused("with the native matrix product, but ");
+  } catch (const core::Error&) {  // this build has no OpenBLAS
+  }
+  kernels::set_gemm_provider(GemmProvider::kNative);
+  EXPECT_NO_THROW(inference.forward(pass));
+}
 
 }  // namespace
 }  // namespace fdi::nn
