@@ -20,6 +20,7 @@
 #include "core/file.h"
 #include "core/restart.h"
 #include "core/threads.h"
+#include "nn/check_batches.h"
 #include "nn/checkpoint.h"
 #include "nn/evaluate.h"
 #include "nn/trainer.h"
@@ -117,6 +118,7 @@ void compress_model(const CompressFlags& flags) {
       open_compression_images(state.config.data, state.config.seed, original.metadata, flags.model,
                               state.model.metadata, flags.resume, run.file(kSearchFile));
   check_fit(*images.train, facts, original.spec.input, flags.model);
+  nn::check_batches(original.spec, images.train->size(), tuning.batch, "--batch");
   run.make();
   if (model != nullptr) core::write_file_atomically(run.file(kTimeModel), model->to_json().dump() + "\n");
 

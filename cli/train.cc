@@ -17,6 +17,7 @@
 #include "core/restart.h"
 #include "core/threads.h"
 #include "kernels/isa.h"
+#include "nn/check_batches.h"
 #include "nn/checkpoint.h"
 #include "nn/evaluate.h"
 #include "nn/model_file.h"
@@ -89,6 +90,7 @@ void train(const CLI::App& command, const TrainFlags& flags) {
   RunFolder run(flags.out, "train", flags.resume);
   TrainingImages images;
   nn::TrainState state = prepare(command, flags, run, images);
+  nn::check_batches(state.spec, images.train->size(), state.config.batch, "--batch");
   run.make();
   if (flags.resume) {
     note("resuming after epoch {} of {}", state.history.size(), state.config.epochs);

@@ -9,6 +9,7 @@
 #include "compress/taylor.h"
 #include "core/check.h"
 #include "core/error.h"
+#include "nn/check_batches.h"
 #include "nn/fuse.h"
 #include "nn/loss.h"
 #include "nn/optimizer.h"
@@ -56,7 +57,10 @@ TrainAndScore train_with_sgd(nn::BatchSource& source, const PruneTraining& train
     std::vector<float> gradient(static_cast<size_t>(training.batch) * static_cast<size_t>(classes));
     TaylorImportance importance(model.spec, groups);
     const int64_t first = int64_t{round - 1} * training.steps;
-    if (!batches) batches.emplace(source, first);
+    if (!batches) {
+      nn::check_batches(fused, source.examples(), training.batch, "--search-batch");
+      batches.emplace(source, first);
+    }
     for (int step = 0; step < training.steps; ++step) {
       const nn::Batch batch = batches->take();
       nn::Pass pass;

@@ -7,6 +7,7 @@
 
 #include "compress/shrink.h"
 #include "core/error.h"
+#include "nn/check_batches.h"
 #include "nn/evaluate.h"
 
 namespace fdi::compress {
@@ -86,6 +87,7 @@ void Search::check_finite(double loss, const char* whose) const {
 
 void Search::run(nn::BatchSource& train, nn::BatchSource* validation) {
   const SearchConfig& config = state_.config;
+  nn::check_batches(state_.model.spec, train.examples(), config.batch, "--search-batch");
   // The critic and the compressor take turns, so that the compressor's batch is always one that the critic has not just
   // learnt.
   BatchStream batches(train, state_.iteration * (config.by_slopes ? 1 : 2));

@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/error.h"
+#include "nn/check_batches.h"
 #include "nn/checkpoint.h"
 #include "nn/evaluate.h"
 #include "nn/fuse.h"
@@ -57,6 +58,7 @@ Trainer::Trainer(TrainState& state, const TrainOptions& options)
 Trainer::~Trainer() = default;
 
 void Trainer::run(BatchSource& train, BatchSource* validation) {
+  check_batches(fused_, train.examples(), state_.config.batch, "--batch");
   // A checkpoint of the untrained network comes first: it finds out that the disk takes one before time is spent.
   if (!options_.checkpoint.empty() && state_.history.empty()) save_checkpoint(options_.checkpoint, state_);
   const int epochs = state_.config.epochs;

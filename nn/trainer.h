@@ -43,8 +43,8 @@ class Trainer {
   ~Trainer();
 
   // Trains until the last epoch, or until patience runs out. validation may be null. Afterwards the parameters are
-  // those of the best epoch where there is a validation split. Throws Error where the loss is no number any more; the
-  // last checkpoint stays.
+  // those of the best epoch where there is a validation split. Throws Error before the first step where check_batches()
+  // does, and where the loss is no number any more; the last checkpoint stays.
   void run(BatchSource& train, BatchSource* validation);
 
  private:

@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compress/knapsack.h"
 #include "core/error.h"
 #include "core/threads.h"
+#include "nn/builder.h"
 #include "nn/zoo.h"
 #include "tests/compress/search_setup.h"
 #include "tests/nn/array_source.h"
@@ -157,6 +159,26 @@ TEST(Search, ALossThatIsNoNumberStopsIt) {
     EXPECT_THAT(e.what(), HasSubstr("c still holds iteration 2; lower the learning rate"));
   }
   EXPECT_EQ(load_search(folder.path("c")).iteration, 2);
+}
+
+// A batch norm behind a fully connected layer, and a last batch of one image.
+TEST(Search, BatchesThatABatchNormCannotLearnFromAreRefusedFirst) {
+  nn::SpecBuilder b("norm", {16, 16, 3});
+  b.add(nn::Op::kFlatten, "flat");
+  b.add(nn::Op::kFc, "fc1", {.units = 8});
+  b.add(nn::Op::kBatchNorm, "bn1");
+  b.add(nn::Op::kFc, "fc2", {.units = 10});
+  const nn::NetworkSpec spec = b.take();
+  nn::ArraySource train(33, spec.input, 10, 16, true);
+  SearchState state(untrained(spec), quick());
+  const Costs costs;
+  const auto message = testing::ThrowsMessage<core::Error>(
+      HasSubstr("[batch_norm bn1] wants more than one value per channel in training, but with --search-batch 16"));
+  EXPECT_THAT([&] { Search(state, costs).run(train, nullptr); }, message);
+  nn::Model model = untrained(spec);
+  const TrainAndScore rounds = train_with_sgd(train, {.steps = 2, .batch = 16, .seed = 1});
+  EXPECT_THAT([&] { rounds(model, nn::unit_groups(spec), 1); }, message);
+  EXPECT_EQ(train.passes(), 0);
 }
 
 }  // namespace
