@@ -10,9 +10,9 @@
 
 namespace fdi::profile {
 
-enum class Field : uint8_t {
-  kInChannel,   // last axis of the first input; in_dim of fc, gru, lstm
-  kOutChannel,  // last axis of the output; out_dim of fc, gru, lstm
+enum class Field : uint8_t {  // append only: sorting by these in order decides what a fit sets apart
+  kInChannel,                 // last axis of the first input; in_dim of fc, gru, lstm
+  kOutChannel,                // last axis of the output; out_dim of fc, gru, lstm
   kInHeight,
   kInWidth,
   kOutHeight,

@@ -263,5 +263,31 @@ TEST(Ops, EveryRowIsWhole) {
   }
 }
 
+// The values name random streams and order the parts of a fit: what is stored was drawn with them.
+TEST(Ops, KeepTheirNumbers) {
+  const char* const names[] = {"conv2d",
+                               "fc",
+                               "batch_norm",
+                               "relu",
+                               "tanh",
+                               "sigmoid",
+                               "max_pool",
+                               "avg_pool",
+                               "global_avg_pool",
+                               "dropout",
+                               "channel_dropout",
+                               "flatten",
+                               "reshape",
+                               "slice",
+                               "concat",
+                               "add",
+                               "gru",
+                               "lstm",
+                               "time_mean",
+                               "mask"};
+  ASSERT_EQ(all_ops().size(), std::size(names)) << "a new op: append it here, too";
+  for (size_t i = 0; i < std::size(names); ++i) EXPECT_EQ(op_name(static_cast<Op>(i)), names[i]);
+}
+
 }  // namespace
 }  // namespace fdi::nn

@@ -65,5 +65,16 @@ TEST(Features, ThePapersConditionsAndVariables) {
   }
 }
 
+// The order decides which samples a fit sets apart.
+TEST(Features, KeepTheirOrder) {
+  const char* const names[] = {"in_channel", "out_channel",   "in_height",    "in_width",      "out_height",
+                               "out_width",  "kernel_height", "kernel_width", "stride_height", "stride_width",
+                               "same",       "step",          "inputs",       "pixels",        "patch",
+                               "taps",       "FLOPs",         "input_FLOPs",  "hidden_FLOPs",  "mem_in",
+                               "mem_out",    "mem_inter",     "mem",          "param_size",    "network_bytes"};
+  ASSERT_EQ(kFields, std::size(names));
+  for (size_t i = 0; i < kFields; ++i) EXPECT_EQ(field_name(nn::Op::kConv2d, static_cast<Field>(i)), names[i]);
+}
+
 }  // namespace
 }  // namespace fdi::profile
