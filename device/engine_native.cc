@@ -28,7 +28,7 @@ class NativeNetwork final : public Prepared {
 class Native final : public Engine {
  public:
   std::string name() const override { return "native"; }
-  std::string version() const override { return std::string(kernels_version()); }
+  std::string version() const override { return kernels_version(); }
   bool supports(nn::Op) const override { return true; }
   std::unique_ptr<Prepared> prepare(const nn::NetworkSpec& fused, nn::Parameters& parameters, bool /*plain_ends*/,
                                     int batch) const override {

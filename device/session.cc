@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/threads.h"
+#include "device/version.h"
 #include "kernels/isa.h"
 
 namespace fdi::device {
@@ -16,6 +17,7 @@ Session::Session(const EngineSettings& settings) {
 }
 
 Reading Session::measure(const Job& job, const MeasureOptions& options) const {
+  require_optimized();
   for (const nn::NetworkSpec& network : job.networks)
     for (const nn::LayerSpec& layer : network.layers)
       if (!engine_->supports(layer.op)) core::fail("engine {} has no {}", engine_->name(), nn::op_name(layer.op));

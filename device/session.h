@@ -23,7 +23,8 @@ class Session {
       const EngineSettings& settings);  // sets this process's ISA and threads; throws Error for unknown ones
   const Identity& identity() const { return identity_; }
   bool supports(nn::Op op) const { return engine_->supports(op); }
-  Reading measure(const Job& job, const MeasureOptions& options) const;  // throws Error for an op that is not supported
+  // Throws Error for an op that is not supported, and in a build whose times mean nothing (device/version.h).
+  Reading measure(const Job& job, const MeasureOptions& options) const;
 
  private:
   std::unique_ptr<Engine> engine_;
