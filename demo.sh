@@ -7,7 +7,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 usage() {
   cat <<'END'
-usage: ./demo.sh [--data NAME|PATH] [--width X] [--threads N] [--quick]
+usage: ./demo.sh [--data NAME|PATH] [--width X] [--threads N] [--seed N] [--quick]
+                 [--time-model FILE --budget MS]
 
 Builds fastdeepiot, then:
   1  profiles this machine for VGG-16, learns how long layers take and prints the rules     about 2 minutes
@@ -20,30 +21,42 @@ Builds fastdeepiot, then:
                     else the built-in synthetic images.
   --width X         factor on VGG-16's channels (default 0.25)
   --threads N       compute threads of training (default: all processors); networks are timed on one
+  --seed N          of the training, the compression and the draws (default 1)
+  --time-model FILE, --budget MS
+                    those of another run, which ends with them, instead of profiling this machine
   --quick           a few images and steps, to see all parts work; its networks are good for nothing
 
-Networks, figures and the page end up in demo-out/. Run it again to start anew.
+Networks, figures (demo-out/figures: the rules as trees, and where widening is faster) and the page end up in demo-out/.
+Run it again to start anew.
+
+The seeds are fixed, but the time model and the budget in milliseconds come from the clock, so that two runs differ in
+what FastDeepIoT, the knapsack and localMin keep. --time-model and --budget repeat a run on a machine of its kind.
 END
 }
 
 refuse() { echo "demo.sh: $*; see ./demo.sh --help" >&2; exit 2; }
 
-data='' width=0.25 threads=() quick=no
+data='' width=0.25 threads=() quick=no seed=1 time_model='' budget=''
 while (($#)); do
   case "$1" in
     -h | --help) usage; exit 0 ;;
     --quick) quick=yes; shift ;;
-    --data | --width | --threads)
+    --data | --width | --threads | --seed | --time-model | --budget)
       (($# > 1)) || refuse "$1 needs a value"
       case "$1" in
         --data) data=$2 ;;
         --width) width=$2 ;;
         --threads) threads=(--threads "$2") ;;
+        --seed) seed=$2 ;;
+        --time-model) time_model=$(realpath -- "$2") ;;
+        --budget) budget=$2 ;;
       esac
       shift 2 ;;
     *) refuse "unknown argument '$1'" ;;
   esac
 done
+[[ (-n $time_model && -n $budget) || $time_model$budget == '' ]] || refuse "--time-model and --budget go together"
+[[ -z $time_model || -f $time_model ]] || refuse "--time-model $time_model: no such file"
 [[ $data != */* && ! -e $data || $data == /* ]] || data=$PWD/$data  # a relative path is the caller's, not ours
 cd "$here"
 
@@ -77,38 +90,46 @@ if [[ $quick == yes ]]; then
   epochs=1 steps=5 tune=1 minutes=0.2 samples=500 limit=(--limit 1000)
 fi
 database=$out/fastdeepiot.db
-rm -rf "$out/train" "$out/runs" "$database" "$out"/*.json "$out/report.html"
+model=$out/time_model.json
+[[ -z $time_model ]] || cp -- "$time_model" "$out/.time_model"  # it may be one of the files that go now
+rm -rf "$out/train" "$out/runs" "$out/figures" "$database" "$out"/*.json "$out/report.html"
 mkdir -p "$out/runs"
 
-say "1/4 how long do layers take on this machine? the readings lie in $database"
-"$program" profile --for vgg16 --width "$width" --samples "$samples" --minutes "$minutes" --db "$database"
-"$program" fit --db "$database" --out "$out/time_model.json"
+if [[ -n $time_model ]]; then
+  say "1/4 the time model is $time_model"
+  mv "$out/.time_model" "$model"
+else
+  say "1/4 how long do layers take on this machine? the readings lie in $database"
+  "$program" profile --for vgg16 --width "$width" --samples "$samples" --minutes "$minutes" --seed "$seed" --db "$database"
+  "$program" fit --db "$database" --out "$model" --figures "$out/figures"
+fi
 
 say "2/4 training; the run lies in $out/train"
 original=$out/train/model.safetensors
 "$program" train --zoo vgg16 --width "$width" --data "$data" --epochs "$epochs" "${limit[@]}" "${threads[@]}" \
-  --out "$out/train" --json "$out/train.json"
+  --seed "$seed" --out "$out/train" --json "$out/train.json"
 
 compress() {  # METHOD, then its target
   local run=$out/runs/$1
   say "3/4 compressing with $1; the run lies in $run"
   "$program" compress --model "$original" --data "$data" --method "$@" --stage-steps "$steps" --epochs "$tune" \
-    "${limit[@]}" "${threads[@]}" --db "$database" --out "$run"
+    "${limit[@]}" "${threads[@]}" --seed "$seed" --time-model "$model" --db "$database" --out "$run"
 }
 number() { sed -n "s/^ *\"$1\": *\([0-9.e-]*\),\{0,1\}$/\1/p" "$out/runs/deepiot/result.json"; }
 
 compress deepiot --target-size 30%
 say "3/4 widening DeepIoT's layers where that is faster (DeepIoT+localMin): no training"
 mkdir -p "$out/runs/deepiot+localmin"
-"$program" expand --model "$out/runs/deepiot/model.safetensors" --db "$database" \
+"$program" expand --model "$out/runs/deepiot/model.safetensors" --time-model "$model" --db "$database" \
   --out "$out/runs/deepiot+localmin/model.safetensors" --json "$out/runs/deepiot+localmin/result.json"
 compress deepiot+flops --target-size 30%
 # A budget: a quarter less than DeepIoT's network takes, but what a network of so many layers can come to.
-budget=$(awk -v deepiot="$(number measured_ms)" -v original="$(number measured_ms_original)" \
+[[ -n $budget ]] || budget=$(awk -v deepiot="$(number measured_ms)" -v original="$(number measured_ms_original)" \
   'BEGIN { ms = 0.75 * deepiot; least = 0.3 * original; printf "%.3g", (ms > least ? ms : least) }')
 compress fastdeepiot --max-ms "$budget"
 compress knapsack --max-ms "$budget"
 
 say "4/4 all networks once more, in turn"
-"$program" report "$out/runs" --measure --time-model "$out/time_model.json" --out "$out/report.html" --json "$out/results.json"
+"$program" report "$out/runs" --measure --time-model "$model" --out "$out/report.html" --json "$out/results.json"
+say "to repeat it: ./demo.sh --seed $seed --time-model $model --budget $budget (keep the file elsewhere)"
 say "look at $out/report.html; the numbers: $out/results.json; done in $((SECONDS / 60)) min $((SECONDS % 60)) s"
