@@ -3,6 +3,9 @@
 # there is nothing to do. Packages are Debian 12's; only the missing ones are installed, with sudo when not root.
 #   ./setup.sh            what the program needs, and the program
 #   ./setup.sh --test     and what the tests need (GoogleTest, clang, compilers and qemu for ARM), and the tests
+#   ./setup.sh --agent aarch64|armv7|x86_64
+#                         the agent instead: for a board, ending with the line that copies it there; x86_64: for
+#                         this machine, to be measured from another one
 #   ./setup.sh --bench    and the peers that run as programs of their own (PyTorch, ONNX, node)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -20,13 +23,23 @@ bench_packages=(python3 python3-sklearn python3-torch python3-pil python3-onnx)
 command -v npm >/dev/null || bench_packages+=(nodejs npm)  # ONNX Runtime comes from npm; node may be there from elsewhere
 
 packages=("${build_packages[@]}")
-tests=no
-for argument in "$@"; do
-  case "$argument" in
+tests=no agent=''
+while (($#)); do
+  case "$1" in
     --test) packages+=("${test_packages[@]}"); tests=yes ;;
     --bench) packages+=("${bench_packages[@]}") ;;
-    *) echo "setup.sh: unknown argument '$argument'; it takes --test and --bench" >&2; exit 2 ;;
+    --agent)
+      agent=${2:-}
+      case "$agent" in
+        aarch64) packages+=(g++-aarch64-linux-gnu) ;;
+        armv7) packages+=(g++-arm-linux-gnueabihf) ;;
+        x86_64) [[ "$(uname -m)" == x86_64 ]] || { echo "setup.sh: --agent x86_64 is built on x86_64 only" >&2; exit 2; } ;;
+        *) echo "setup.sh: --agent ${agent:-without a value}: wanted aarch64, armv7 or x86_64" >&2; exit 2 ;;
+      esac
+      shift ;;
+    *) echo "setup.sh: unknown argument '$1'; it takes --test, --bench and --agent aarch64|armv7|x86_64" >&2; exit 2 ;;
   esac
+  shift
 done
 
 say() { echo "setup: $*" >&2; }
@@ -65,12 +78,25 @@ jobs=$((memory_kib / 1572864))
 ((jobs > 0)) || jobs=1
 export CMAKE_BUILD_PARALLEL_LEVEL=$jobs
 
+tree=build
 configure=(cmake -S . -B build)
 [[ -f build/CMakeCache.txt ]] || configure+=(-G Ninja -DCMAKE_BUILD_TYPE=Release -DFDI_TESTS=OFF)
 [[ $tests == no ]] || configure+=(-DFDI_TESTS=ON -DFDI_CHECKS=ON)
 target=(--target fastdeepiot)
 [[ $tests == no ]] || target=()
-say "building with $jobs jobs in build/"
+if [[ -n $agent ]]; then
+  target=(--target fastdeepiot-agent)
+  [[ $agent == x86_64 ]] || { tree=build/$agent; configure=(cmake --preset "$agent"); }
+fi
+say "building with $jobs jobs in $tree/"
 "${configure[@]}" >build.log 2>&1 || { cat build.log >&2; rm -f build.log; say "configuring failed, see above"; exit 1; }
 mkdir -p build && mv build.log build/configure.log
-cmake --build build "${target[@]}" >&2
+cmake --build "$tree" "${target[@]}" >&2
+case "$agent" in
+  '') ;;
+  x86_64) say "$PWD/build/fastdeepiot-agent needs this machine's libraries; to measure here from elsewhere:
+  fastdeepiot profile --device ssh:USER@$(uname -n):$PWD/build/fastdeepiot-agent --for vgg16" ;;
+  *) say "copy it to the board and measure there:
+  scp $tree/fastdeepiot-agent USER@BOARD:
+  build/fastdeepiot profile --device ssh:USER@BOARD:./fastdeepiot-agent --for vgg16" ;;
+esac
