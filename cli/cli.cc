@@ -97,6 +97,7 @@ int run(int argc, char** argv) {
       "Results go to standard output, progress and warnings to standard error.\n"
       "Exit status: 0 done, 2 bad input, 1 anything else.");
   app.get_formatter()->column_width(34);
+  app.get_formatter()->label("SUBCOMMAND", "COMMAND");
   app.require_subcommand(1);
   app.option_defaults()->take_last();  // a flag given twice: the later one counts, so that scripts can append
   app.set_version_flag("--version", fmt::format("fastdeepiot {}", device::build_version()),

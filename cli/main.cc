@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
   } catch (const std::system_error& e) {
     const bool again = e.code() == std::errc::resource_unavailable_try_again;
     note("fastdeepiot: the system refuses: {}{}", e.code().message(),
-         again ? "; no more threads are allowed: lift the limit (ulimit -u), or give --threads 1" : "");
+         again ? "; no more threads are allowed: lift the limit (ulimit -u)" : "");
   } catch (const std::exception& e) {
     note("fastdeepiot: unexpected failure: {}", e.what());
   }

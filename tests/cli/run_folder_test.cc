@@ -88,7 +88,7 @@ TEST_F(RunFolders, OfSeveralThatBeginTogetherOneRuns) {
       ++done;
     } else {
       EXPECT_EQ(WEXITSTATUS(status), 2) << err;
-      EXPECT_THAT(err, AnyOf(HasSubstr("in use by process "), HasSubstr("holds a run already")));
+      EXPECT_THAT(err, AnyOf(HasSubstr("in use by "), HasSubstr("holds a run already")));
     }
   }
   EXPECT_EQ(done, 1);

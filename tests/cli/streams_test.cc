@@ -82,7 +82,7 @@ TEST_F(Streams, ATerminalThatGoesChangesNothing) {
 TEST_F(Streams, AProgressLineFitsANarrowTerminal) {
   std::string shown;
   std::vector<std::string> arguments = train("run");
-  arguments[4] = "synthetic:classes=4,height=16,width=16,train=20000,test=40";  // longer than a live line stays away
+  arguments[4] = "synthetic:classes=4,height=16,width=16,train=2000,test=40";  // longer than a live line stays away
   ASSERT_EQ(run_in_terminal(arguments, 20, shown).status, 0);
   const std::string begin = "\r\033[K";
   size_t at = shown.find(begin), lines = 0;

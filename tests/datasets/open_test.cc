@@ -71,8 +71,8 @@ TEST_F(OpenTest, LocateSearchesInOrderAndTellsWhere) {
   EXPECT_EQ(locate("synthetic:classes=3").how, "built in");
   EXPECT_THAT(message_of([] { locate("/no/such/place"); }), HasSubstr("looked for /no/such/place;"));
   EXPECT_THROW(locate(""), core::Error);
-  EXPECT_THAT(message_of([] { locate(std::string(5000, 'x')); }), HasSubstr("not found")) << "longer than names may be";
-  EXPECT_THAT(message_of([] { open_dataset(std::string(5000, 'x'), Split::kTrain); }), HasSubstr("no such file"));
+  EXPECT_THAT(message_of([] { locate(std::string(5000, 'x')); }), HasSubstr("File name too long"));
+  EXPECT_THAT(message_of([] { open_dataset(std::string(5000, 'x'), Split::kTrain); }), HasSubstr("File name too long"));
 }
 
 TEST_F(OpenTest, FormatsAreDetected) {
