@@ -230,8 +230,8 @@ void add_profile(CLI::App& app) {
   command
       ->add_option(
           "--for", flags->networks,
-          "Layers of this network, at every width up to its own: a model file, a description (.json) or a name "
-          "of the zoo; may be given again")
+          "Layers of this network, at widths up to its own and some up to the next multiple of 32, where `expand` may "
+          "go: a model file, a description (.json) or a name of the zoo; may be given again")
       ->type_name("MODEL")
       ->take_all();
   command->add_option("--width", flags->width, "Scales the channels of the zoo's networks")
@@ -267,7 +267,10 @@ void add_profile(CLI::App& app) {
       "Example:\n  fastdeepiot profile --op conv2d,fc,gru,lstm --samples 1300\n"
       "  fastdeepiot profile --isa sse4 --for runs/vgg/model.safetensors\n"
       "  fastdeepiot profile --device ssh:pi@board --for vgg16 --minutes 15\n"
-      "Each reading is stored as it is taken; interrupted, the same command goes on.");
+      "Each reading is stored as it is taken; interrupted, the same command goes on.\n\n"
+      "Widths are drawn at random; in half of the draws all of a layer's (a network's) are multiples of one of 2, 4, "
+      "8,\n"
+      "16 and 32, because engines are fast there. {\"uniform\": true} in the --scope file leaves that out.");
   add_profiling(*command, flags->profiling, [flags] {
     write_result(flags->profiling.common, profile_device(*flags, *make_runner(flags->profiling)));
   });

@@ -25,6 +25,7 @@ using nn::Op;
 constexpr int kEnoughForModel = 40;  // of an op: 30 to fit two leaves, 10 to test them
 constexpr float kNarrowest = 0.1F;   // the widest layer of a narrowed network: share of its width
 constexpr int kFruitless = 3000;     // draws in a row without anything new: the scope holds no more
+constexpr int kWidened = 32;         // widened networks: up to the next multiple of this, where expansion may go
 
 int draw_from(Rng& rng, const Range& range) {
   return range.low + static_cast<int>(rng.below(static_cast<uint32_t>(range.high - range.low + 1)));
@@ -37,11 +38,13 @@ const T& draw_from(Rng& rng, const std::vector<T>& values) {
 
 // Engines like widths that are multiples of something, and so do people: every second network or layer has widths that
 // are multiples of a power of two; drawn one by one, hardly any would have several such.
-int draw_step(Rng& rng) {
+int draw_step(Rng& rng, const SamplingScope& scope) {
+  if (scope.uniform) return 1;
   constexpr uint32_t kPowers = 5, kOdd = 5;  // up to 32
   const uint32_t draw = rng.below(kPowers + kOdd);
   return draw < kOdd ? 1 : 2 << (draw - kOdd);
 }
+int widened(int width) { return (width + kWidened - 1) / kWidened * kWidened; }
 int draw_width(Rng& rng, const Range& range, int step) {
   const int low = (range.low + step - 1) / step, high = range.high / step;
   return low > high ? draw_from(rng, range) : step * draw_from(rng, Range{low, high});
@@ -135,7 +138,7 @@ Component Sampler::single(Op op) {
   c.layer.op = op;
   if (op == Op::kConv2d) {
     const int height = draw_from(rng, scope_.image), width = draw_from(rng, scope_.image);
-    const int step = draw_step(rng);
+    const int step = draw_step(rng, scope_);
     c.in = {{height, width, draw_width(rng, scope_.channel, step)}};
     c.layer.attr.kernel = draw_from(rng, scope_.kernels);
     const int stride = draw_from(rng, scope_.strides);
@@ -146,12 +149,12 @@ Component Sampler::single(Op op) {
     c.layer.attr.units = draw_width(rng, scope_.channel, step);
     c.layer.attr.relu = true;
   } else if (op == Op::kFc) {
-    const int step = draw_step(rng);
+    const int step = draw_step(rng, scope_);
     c.in = {{draw_width(rng, scope_.fc_dim, step)}};
     c.layer.attr.units = draw_width(rng, scope_.fc_dim, step);
     c.layer.attr.relu = true;
   } else {
-    const int time_steps = draw_from(rng, scope_.steps), step = draw_step(rng);
+    const int time_steps = draw_from(rng, scope_.steps), step = draw_step(rng, scope_);
     c.in = {{time_steps, draw_width(rng, scope_.rnn_dim, step)}};
     c.layer.attr.units = draw_width(rng, scope_.rnn_dim, step);
   }
@@ -160,20 +163,23 @@ Component Sampler::single(Op op) {
 
 nn::NetworkSpec Sampler::draw_network() {
   const nn::NetworkSpec& network = scope_.networks[networks_ % scope_.networks.size()];
-  const uint64_t number = networks_++;
-  if (number < scope_.networks.size()) return network;  // as it is, so that its own widths are within the scope
+  const uint64_t number = networks_++, round = number / scope_.networks.size();
+  // As it is, and as wide as expansion may make it: so that these widths are within the scope.
+  if (round == 0) return network;
+  if (round == 1) return narrow(network, widened);
   Rng rng(seed_, Stream::kSampler, 0, number);
-  const int step = draw_step(rng);
+  const int step = draw_step(rng, scope_);
   // Every second one of each network is about as wide in all its layers: else hardly any sample would be wide on both
   // sides. Of the others a quarter of the layers are wide among narrow ones, so that their weights stay in a cache.
   // Sizes spread evenly (multiples of the golden ratio): a few dozen networks drawn at random leave gaps, across which
-  // memory's part is guessed.
-  const uint64_t turn = number / scope_.networks.size(), of_kind = turn / 2;
-  const bool even = turn % 2 == 0;
+  // memory's part is guessed. A quarter of either kind is drawn up to the widened widths.
+  const uint64_t turn = round - 1, of_kind = turn / 2;
+  const bool even = turn % 2 == 0, wider = of_kind % 4 == 3;
   const double golden = 0.6180339887498949 * static_cast<double>(of_kind) + Rng(seed_, Stream::kSampler, 1).uniform();
   const float most = kNarrowest + (1 - kNarrowest) * static_cast<float>(golden - std::floor(golden));
   const float least = even ? rng.uniform(0, most) : 0;
-  return narrow(network, [&](int widest) {
+  return narrow(network, [&](int width) {
+    const int widest = wider ? widened(width) : width;
     const auto part = [&](float share) { return std::max(1, static_cast<int>(static_cast<float>(widest) * share)); };
     const bool wide = !even && rng.below(4) == 0;
     return draw_width(rng, wide ? Range{part(most), widest} : Range{part(least), part(most)}, step);

@@ -54,8 +54,8 @@ class Sampler {
   int64_t drawn_ = 0, too_large_ = 0;
 };
 
-// A network with fewer channels, units and hidden units, its layers fitting together as before. `width` tells the new
-// width of a unit group (nn/unit_groups.h) from the old one; it is called once for each, in order.
+// A network with other numbers of channels, units and hidden units, its layers fitting together as before. `width`
+// tells the new width of a unit group (nn/unit_groups.h) from the old one; it is called once for each, in order.
 nn::NetworkSpec narrow(const nn::NetworkSpec& spec, const std::function<int(int)>& width);
 
 // `count` networks to try a time model on, drawn otherwise than a Sampler's: for each two shares from 0 to 1, and every

@@ -96,6 +96,7 @@ json scope_to_json(const SamplingScope& scope) {
   out["ops"] = json::array();
   for (const nn::Op op : scope.ops) out["ops"].push_back(nn::op_name(op));
   for (const auto& [key, range] : kRanges) out[key] = {(scope.*range).low, (scope.*range).high};
+  if (scope.uniform) out["uniform"] = true;  // left out where it is not: runs of earlier programs go on
   out["networks"] = json::array();
   for (const nn::NetworkSpec& spec : scope.networks) out["networks"].push_back(nn::spec_to_json(spec));
   return out;
@@ -119,6 +120,9 @@ SamplingScope scope_from_json(const json& object, const std::string& where) {
     } else if (key == "max_mflop") {
       if (!value.is_number() || !(value > 0)) fail_value(where, key, value, "a number above 0");
       scope.max_mflop = value.get<double>();
+    } else if (key == "uniform") {
+      if (!value.is_boolean()) fail_value(where, key, value, "true or false");
+      scope.uniform = value.get<bool>();
     } else if (key == "networks") {
       if (!value.is_array()) fail_value(where, key, value, "a list of network descriptions");
       for (const json& spec : value) scope.networks.push_back(nn::spec_from_json(spec, where));

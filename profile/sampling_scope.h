@@ -22,10 +22,15 @@ struct SamplingScope {
   Range image{24, 225}, channel{1, 256}, fc_dim{1, 4096}, rnn_dim{1, 512};
   std::vector<std::array<int, 2>> kernels{{2, 2}, {3, 3}, {4, 4}, {5, 5}, {2, 3}};
   std::vector<int> strides{1, 2}, steps{8, 10, 15, 20};
-  // Not empty: these networks, narrowed at random: widths from 1 to what they are there (see Sampler).
+  // Not empty: these networks, at random widths: from 1 to what they are there, in some draws up to the next multiple
+  // of 32, where compress::expand_joint may widen them to (see Sampler).
   std::vector<nn::NetworkSpec> networks;
   // Larger components are not drawn: Table 2's largest convolution has 166 GFLOP, seconds for one run.
   double max_mflop = 4000;
+  // Every width equally likely, as Table 2's "random combination" reads. Else half of the draws have all their widths
+  // at multiples of 2, 4, 8, 16 or 32: with both widths drawn alone, one in 256 layers would have both at multiples
+  // of 16.
+  bool uniform = false;
   bool operator==(const SamplingScope&) const = default;
 };
 

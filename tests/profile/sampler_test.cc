@@ -4,11 +4,14 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "nn/layer.h"
 #include "nn/zoo.h"
+#include "profile/features.h"
+#include "profile/scope.h"
 
 namespace fdi::profile {
 namespace {
@@ -82,13 +85,18 @@ TEST(Sampler, SharesAddUp) {
   for (const int share : sampler.shares(160)) EXPECT_EQ(share, 40);
 }
 
-// Every component of a narrowed network fits into its layer's widths, and all of its ops are there.
+// All widths at the next multiple of 32: as far as a widened network goes.
+nn::NetworkSpec widest_of(const nn::NetworkSpec& network) {
+  return narrow(network, [](int width) { return (width + 31) / 32 * 32; });
+}
+
+// Every component of a drawn network fits into its layer's widths, widened, and all of its ops are there.
 TEST(Sampler, ANetworkIsCovered) {
   for (const char* name : {"vgg16", "resnet20", "lenet"}) {
     SCOPED_TRACE(name);
     SamplingScope scope;
     scope.networks = {nn::make_zoo(name)};
-    const std::vector<Component> full = device::components(scope.networks[0]);
+    const std::vector<Component> full = device::components(widest_of(scope.networks[0]));
     const std::vector<Component> all = Sampler(scope, 1).draw(600);
     EXPECT_EQ(all.size(), 600U);
     const auto counts = count(all);
@@ -115,6 +123,66 @@ TEST(Sampler, ANetworkIsCovered) {
     EXPECT_GE(widest, full_width * 9 / 10);
     EXPECT_LE(narrowest, 2);
   }
+}
+
+// Expansion goes from 63 to 64 channels: such layers are drawn, and most draws keep to the network's own widths.
+TEST(Sampler, SomeDrawsAreAsWideAsExpansionMayGo) {
+  SamplingScope scope;
+  scope.networks = {nn::make_zoo("vgg16", {.width = 63.0 / 64})};
+  const nn::NetworkSpec& network = scope.networks[0];
+  const std::vector<device::Job> jobs = Sampler(scope, 1).draw_jobs(1300);
+  EXPECT_EQ(jobs[0], device::job_of(network));
+  EXPECT_EQ(jobs[1], device::job_of(widest_of(network)));
+  const std::vector<Component> own = device::components(network), most = device::components(widest_of(network));
+  ASSERT_EQ(own[0].layer.attr.units, 63);
+  int wider = 0;
+  Scope seen;
+  for (const device::Job& job : jobs) {
+    const std::vector<Component> drawn = device::components(job);
+    bool passes = false;
+    for (size_t i = 0; i < drawn.size(); ++i) {
+      EXPECT_LE(drawn[i].layer.attr.units, most[i].layer.attr.units);
+      passes = passes || drawn[i].layer.attr.units > own[i].layer.attr.units;
+      if (drawn[i].layer.op == Op::kConv2d) seen.add(structure_of(drawn[i]));
+    }
+    wider += passes ? 1 : 0;
+  }
+  EXPECT_GE(wider, 3);
+  EXPECT_LT(wider, static_cast<int>(jobs.size()) / 2);
+  for (const Component& c : most) {
+    if (c.layer.op != Op::kConv2d) continue;
+    EXPECT_EQ(seen.outside(structure_of(c)), "") << c.layer.name;
+  }
+}
+
+TEST(Sampler, WhatWideningMakesTooLargeIsLeftOut) {
+  SamplingScope scope;
+  scope.networks = {nn::make_zoo("lenet")};
+  const auto mflop = [](const Component& c) {
+    return static_cast<double>(nn::op_info(c.layer.op).flops(c.layer, c.in)) / 1e6;
+  };
+  scope.max_mflop = 0;  // the largest layer of the network itself
+  for (const Component& c : device::components(scope.networks[0]))
+    scope.max_mflop = std::max(scope.max_mflop, mflop(c));
+  Sampler sampler(scope, 1);
+  for (const device::Job& job : sampler.draw_jobs(200))
+    for (const Component& c : device::components(job)) EXPECT_LE(mflop(c), scope.max_mflop);
+  EXPECT_GT(sampler.too_large(), 0);
+}
+
+// Half of all draws are of multiples (a fifth of them of 2, ...): with even widths on both sides in 6 of 10, of uniform
+// ones in a quarter.
+TEST(Sampler, UniformIsUniform) {
+  SamplingScope scope;
+  scope.ops = {Op::kFc};
+  const auto even = [&](bool uniform) {
+    scope.uniform = uniform;
+    const auto drawn = Sampler(scope, 1).draw(400);
+    return std::ranges::count_if(drawn,
+                                 [](const Component& c) { return c.in[0][0] % 2 + c.layer.attr.units % 2 == 0; });
+  };
+  EXPECT_NEAR(static_cast<double>(even(false)), 250, 40);
+  EXPECT_NEAR(static_cast<double>(even(true)), 100, 30);
 }
 
 TEST(Sampler, NetworksAreTimedWholeAndSingleLayersInTurn) {
@@ -149,22 +217,26 @@ TEST(Sampler, NetworksAreTimedWholeAndSingleLayersInTurn) {
 TEST(Sampler, EachNetworkIsNarrowedEvenlyAndUnevenly) {
   SamplingScope scope;
   scope.networks = {nn::make_zoo("vgg16"), nn::make_zoo("resnet20")};
-  std::vector<std::vector<nn::LayerSpec>> full;
-  for (const nn::NetworkSpec& network : scope.networks) full.push_back(device::job_of(network).networks[0].layers);
+  const auto layers_of = [](const nn::NetworkSpec& network) { return device::job_of(network).networks[0].layers; };
   std::vector<int> even(2), uneven(2);
   for (const device::Job& job : Sampler(scope, 1).draw_jobs(1300)) {
     const auto& layers = job.networks[0].layers;
-    const size_t which = layers.size() == full[0].size() ? 0 : 1;
-    ASSERT_EQ(layers.size(), full[which].size());
-    double least = 1, most = 0;
-    for (size_t i = 0; i < layers.size(); ++i) {
-      if (layers[i].op != Op::kConv2d) continue;
-      const double share = static_cast<double>(layers[i].attr.units) / full[which][i].attr.units;
-      least = std::min(least, share);
-      most = std::max(most, share);
+    const size_t which = layers.size() == layers_of(scope.networks[0]).size() ? 0 : 1;
+    bool is_even = false, is_uneven = true;
+    for (const auto& full : {layers_of(scope.networks[which]), layers_of(widest_of(scope.networks[which]))}) {
+      ASSERT_EQ(layers.size(), full.size());
+      double least = INFINITY, most = 0;
+      for (size_t i = 0; i < layers.size(); ++i) {
+        if (layers[i].op != Op::kConv2d) continue;
+        const double share = static_cast<double>(layers[i].attr.units) / full[i].attr.units;
+        least = std::min(least, share);
+        most = std::max(most, share);
+      }
+      is_even = is_even || least > most / 2;
+      is_uneven = is_uneven && least < most / 4;
     }
-    if (least > most / 2) ++even[which];
-    if (least < most / 4) ++uneven[which];
+    if (is_even) ++even[which];
+    if (is_uneven) ++uneven[which];
   }
   for (const size_t which : {0, 1}) {
     EXPECT_GE(even[which], 4) << which;
@@ -215,9 +287,11 @@ TEST(SamplingScope, JsonRoundTripAndMistakes) {
   scope.channel = {3, 7};
   scope.kernels = {{1, 7}};
   scope.max_mflop = 12.5;
+  scope.uniform = true;
   scope.networks = {nn::make_zoo("lenet")};
   EXPECT_EQ(scope_from_json(scope_to_json(scope), "f"), scope);
   EXPECT_EQ(scope_from_json(nlohmann::json::object(), "f"), SamplingScope());
+  EXPECT_FALSE(scope_to_json(SamplingScope()).contains("uniform"));
   const auto refusal = [](const char* text) -> std::string {
     try {
       scope_from_json(nn::parse_json(text, "f"), "f");
@@ -231,7 +305,7 @@ TEST(SamplingScope, JsonRoundTripAndMistakes) {
   for (const char* bad : {R"({"channel": [2, 1]})", R"({"channel": [0, 1]})", R"({"channel": 3})", R"({"kernels": []})",
                           R"({"kernels": [3]})", R"({"strides": [0]})", R"({"steps": "8"})", R"({"max_mflop": 0})",
                           R"({"max_network_bytes": 1})", R"({"ops": ["conv3d"]})", R"({"ops": [1]})",
-                          R"({"networks": {}})", R"({"networks": [1]})"})
+                          R"({"uniform": 1})", R"({"networks": {}})", R"({"networks": [1]})"})
     EXPECT_NE(refusal(bad), "accepted") << bad;
 }
 
