@@ -101,11 +101,69 @@ TEST(SafeRegion, BelowARange) {
             "expand in_channel to multiples of 4: faster within [1, 939]^2, while mem_out > 10000");
 }
 
+// The nexus' multiple condition below conditions on the channel counts themselves.
+Tree below(const std::vector<std::pair<Condition, bool>>& way) {
+  Tree tree{.op = nn::Op::kConv2d, .nodes = {}};
+  for (const auto& [condition, holds] : way) {
+    const int at = static_cast<int>(tree.nodes.size());
+    tree.nodes.resize(tree.nodes.size() + 2);  // it and a leaf
+    tree.nodes[at].condition = condition;
+    tree.nodes[at].left = holds ? at + 2 : at + 1;
+    tree.nodes[at].right = holds ? at + 1 : at + 2;
+  }
+  const int at = static_cast<int>(tree.nodes.size());
+  const Tree nexus = nexus_tree();
+  tree.nodes.insert(tree.nodes.end(), nexus.nodes.begin(), nexus.nodes.end());
+  tree.nodes[at].left = at + 1;
+  tree.nodes[at].right = at + 2;
+  return tree;
+}
+
+// No square from 1 on can lie where the rule holds for 4 to 22 input channels only.
+TEST(SafeRegion, LiesWithinTheConditionsOnItsWay) {
+  const Tree tree = below({{{Field::kInChannel, Condition::Kind::kRange, 22.5}, true},
+                           {{Field::kParamSize, Condition::Kind::kRange, 1000}, false},
+                           {{Field::kParamSize, Condition::Kind::kRange, 102.5}, false},
+                           {{Field::kInChannel, Condition::Kind::kRange, 3.5}, false}});
+  const auto regions = safe_regions(tree, kLayer);  // 17 input channels
+  ASSERT_EQ(regions.size(), 1U);
+  const SafeRegion& region = regions[0];
+  EXPECT_EQ(region.in, (ChannelBounds{4, 20}));  // 21 would be widened to 24
+  EXPECT_EQ(region.out, ChannelBounds{});
+  EXPECT_EQ(region.where, "param_size > 1000");  // the other says less
+  EXPECT_EQ(region.square, kUnbounded);
+  EXPECT_EQ(simplified_model(tree.op, regions),
+            "expand in_channel to multiples of 4: faster for in_channel 4 to 20, any out_channel, while param_size > "
+            "1000");
+  for (int in = 1; in < 40; ++in)
+    for (int out = 1; out < 60; ++out) {
+      const bool on_way = 4 <= in && in <= 20 && 9 * in * out + out > 1000;  // weights and biases
+      ASSERT_EQ(is_safe(region, kLayer, in, out), on_way) << in << " " << out;
+    }
+}
+
+// Of both channels bounded the square is what the bounds leave; a bound that leaves nothing makes no region.
+TEST(SafeRegion, OfABoundedChannel) {
+  const ChannelLaw t{3.53e-4, 2.32e-2, 2.32e-3, 8.11}, f{3.23e-4, 4.63e-2, 4.63e-3, 12.82};
+  EXPECT_EQ(safe_square(t, f, Field::kInChannel, 4, {1, 100}, {1, 100}), kUnbounded);
+  EXPECT_GT(safe_square(t, f, Field::kInChannel, 4, {}, {1, 100}), 970);
+  EXPECT_EQ(safe_square(t, f, Field::kInChannel, 4, {1000, kUnbounded}, {1000, kUnbounded}), 0);
+  EXPECT_EQ(safe_square(t, f, Field::kInChannel, 4, {5, 4}, {}), 0);
+  const Tree narrow = below({{{Field::kInChannel, Condition::Kind::kRange, 3}, true}});
+  const auto regions = safe_regions(narrow, conv_component(24, 24, 2, 33));  // no multiple of 4 is within 3
+  ASSERT_EQ(regions.size(), 1U);
+  EXPECT_EQ(regions[0].square, 0);
+  EXPECT_EQ(simplified_model(narrow.op, regions), "");
+}
+
 TEST(SafeRegion, NowhereAndEverywhere) {
   const ChannelLaw slow{1, 1, 1, 1}, fast{0.5, 0.5, 0.5, 0.5};
   EXPECT_EQ(safe_square(slow, fast, Field::kInChannel, 4), 0);
   EXPECT_EQ(safe_square({0, 0, 0, 1}, {0, 0, 0, 2}, Field::kOutChannel, 4), kUnbounded);
   const SafeRegion everywhere{.condition = {Field::kOutChannel, Condition::Kind::kMultiple, 8},
+                              .way = {},
+                              .in = {},
+                              .out = {},
                               .where = {},
                               .multiple = {0, 0, 0, 1},
                               .other = {0, 0, 0, 2},
