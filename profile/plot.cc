@@ -70,19 +70,34 @@ std::string cell(std::string text) {
   return text;
 }
 
+struct Column {
+  std::string name;
+  const std::vector<std::pair<double, double>>* points;
+};
+std::vector<Column> columns_of(const Figure& figure) {  // behind that of x
+  std::vector<Column> columns;
+  for (const Curve& curve : figure.curves) {
+    const std::string& name = curve.name.empty() ? figure.y : curve.name;
+    columns.push_back({name, &curve.points});
+    if (!curve.from.empty()) columns.push_back({name + ": from", &curve.from});
+  }
+  return columns;
+}
+
 std::string table(const Figure& figure) {
+  const std::vector<Column> columns = columns_of(figure);
   std::multimap<double, std::vector<std::string>> rows;
-  for (size_t k = 0; k < figure.curves.size(); ++k)
-    for (const auto& [x, y] : figure.curves[k].points) {
+  for (size_t k = 0; k < columns.size(); ++k)
+    for (const auto& [x, y] : *columns[k].points) {
       const auto [first, last] = rows.equal_range(x);
       auto row = std::find_if(first, last, [k](const auto& r) { return r.second[k].empty(); });
-      if (row == last) row = rows.emplace(x, std::vector<std::string>(figure.curves.size()));
+      if (row == last) row = rows.emplace(x, std::vector<std::string>(columns.size()));
       row->second[k] = fmt::format("{}", y);
     }
   std::string text = cell(figure.x);
-  for (const Curve& curve : figure.curves) {
+  for (const Column& column : columns) {
     text += ',';
-    text += cell(curve.name.empty() ? figure.y : curve.name);
+    text += cell(column.name);
   }
   text += '\n';
   for (const auto& [x, row] : rows) {
@@ -103,7 +118,7 @@ std::string style(const Curve& curve) {
     case Mark::kPoints:
       return fmt::format("linespoints lw 1.5 pt {} ps 1.1{}", curve.shape, color);
     case Mark::kFilled:
-      return "filledcurves y1=0" + color;
+      return (curve.from.empty() ? "filledcurves y1=0" : "filledcurves") + color;
     case Mark::kBars:
       return "histograms fs solid border lt -1 lw 0.3" + color;
   }
@@ -124,16 +139,18 @@ std::pair<double, double> x_extent(const Figure& figure) {
 // gnuplot itself would go on to the next numbers of the axis on both sides.
 std::string x_range(const Figure& figure) {
   if (!figure.labels.empty()) return fmt::format("[-0.7:{}]", figure.labels.size() - 0.3);
-  if (figure.x_from_zero) return "[0:*]";
+  if (figure.x_from_zero) return figure.x_most > 0 ? fmt::format("[0:{}]", figure.x_most) : "[0:*]";
   const auto [low, high] = x_extent(figure);
   const double margin = 0.02 * (high - low);
   return high > low ? fmt::format("[{}:{}]", low - margin, high + margin) : "[*:*]";
 }
 
-// At most six numbers below a panel, whose labels would touch in half a picture; gnuplot itself may put a dozen.
-std::string few_ticks(const Figure& figure) {
+// At most six numbers below a panel of several, whose labels would touch in half a picture; gnuplot itself may put a
+// dozen.
+std::string ticks(const Figure& figure, int columns) {
+  if (figure.x_tick > 0) return fmt::format("{:g}", figure.x_tick);
   const auto [low, high] = x_extent(figure);
-  if (!(high > low)) return "autofreq";
+  if (columns == 1 || !(high > low)) return "autofreq";
   const double least = (high - low) / 5, decade = std::pow(10, std::floor(std::log10(least)));
   double step = 10 * decade;
   for (const double factor : {5.0, 2.0, 1.0})
@@ -147,17 +164,26 @@ std::string commands(const Figure& figure, const std::string& data, int columns)
       text_of(figure.x), text_of(figure.y), x_range(figure), figure.y_from_zero ? "[0:*]" : "[*:*]",
       figure.curves.size() > 1 ? "tmargin center horizontal samplen 1.5" : "off");
   text += !figure.labels.empty() ? "set xtics autofreq rotate by 40 right\n"
-                                 : fmt::format("set xtics norotate {}\n", columns > 1 ? few_ticks(figure) : "autofreq");
+                                 : fmt::format("set xtics norotate {}\n", ticks(figure, columns));
   text += "plot ";
+  int column = 1;
   for (size_t k = 0; k < figure.curves.size(); ++k) {
-    const std::string values = figure.labels.empty() ? fmt::format("1:{}", k + 2) : fmt::format("{}:xtic(1)", k + 2);
+    const Curve& curve = figure.curves[k];
+    std::string values = figure.labels.empty() ? fmt::format("1:{}", ++column) : fmt::format("{}:xtic(1)", ++column);
+    if (!curve.from.empty()) values += fmt::format(":{}", ++column);
     text += fmt::format("{}{} using {} skip 1 with {} title {}", k == 0 ? "" : ", \\\n  ", text_of(data), values,
-                        style(figure.curves[k]), text_of(figure.curves[k].name));
+                        style(curve), text_of(curve.in_key ? curve.name : ""));
   }
   return text + "\n";
 }
 
 }  // namespace
+
+double power_of_two_tick(double most) {
+  double tick = 1;
+  while (most / tick > 10) tick *= 2;
+  return tick;
+}
 
 Plotted plot(const std::string& prefix, const std::vector<Figure>& panels, const Layout& layout) {
   const std::string script = prefix + ".gp", svg = prefix + ".svg";

@@ -14,18 +14,24 @@ struct Plotted {
 
 enum class Mark { kDots, kLine, kPoints, kFilled, kBars };  // dots and points are joined by a line; filled: down to 0
 struct Curve {
-  std::string name;  // in the key; empty: none
-  std::vector<std::pair<double, double>> points;
+  std::string name = {};  // in the key; empty: none
+  std::vector<std::pair<double, double>> points = {};
   Mark mark = Mark::kDots;
-  std::string color = {};  // "#0072b2"; empty: gnuplot's next
-  int shape = 7;           // of points: gnuplot's number, 7: a disc
+  std::string color = {};                            // "#0072b2"; empty: gnuplot's next
+  int shape = 7;                                     // of points: gnuplot's number, 7: a disc
+  std::vector<std::pair<double, double>> from = {};  // the lower edge of what is filled, at the same x; empty: 0
+  bool in_key = true;                                // the name stands in the table's header in any case
 };
 struct Figure {
-  std::string title, x, y;  // the axes
+  std::string title = {}, x = {}, y = {};  // the axes
   std::vector<Curve> curves = {};
   std::vector<std::string> labels = {};  // of x = 0, 1, 2, ...: for bars
   bool x_from_zero = false, y_from_zero = true;
+  double x_most = 0;  // where the axis of x ends, with x_from_zero; 0: near the data
+  double x_tick = 0;  // a number and a grid line at each multiple of this; 0: where gnuplot puts them
 };
+// For an axis of sizes that ends at `most`: a power of two, as engines step, that gives ten numbers at most.
+double power_of_two_tick(double most);
 struct Layout {
   int width = 800, height = 500, columns = 1;
 };

@@ -42,5 +42,30 @@ TEST_F(Plot, AxesEndNearTheData) {
   EXPECT_THAT(core::read_file(path("p.gp")), HasSubstr("set xrange [0:*]\n"));
 }
 
+TEST_F(Plot, AChannelAxisHasTicksWhereEnginesStep) {
+  const Figure figure{.title = "t", .x = "x", .y = "y", .curves = {{"c", {{1, 2}, {128, 4}}}}, .x_tick = 16};
+  plot(path("p"), {figure});
+  EXPECT_THAT(core::read_file(path("p.gp")), HasSubstr("set xtics norotate 16\n"));
+}
+
+// A band between two edges, and what follows it has its column behind both.
+TEST_F(Plot, FillsBetweenTwoEdges) {
+  const Figure figure{
+      .title = "t",
+      .x = "x",
+      .y = "y",
+      .curves = {{.name = "band", .points = {{1, 5}, {2, 6}}, .mark = Mark::kFilled, .from = {{1, 3}, {2, 4}}},
+                 {.name = "line", .points = {{1, 7}}, .in_key = false}},
+      .x_from_zero = true,
+      .x_most = 8};
+  const Plotted plotted = plot(path("p"), {figure});
+  EXPECT_EQ(core::read_file(path("p.plot.csv")), "x,band,band: from,line\n1,5,3,7\n2,6,4,\n");
+  const std::string script = core::read_file(path("p.gp"));
+  EXPECT_THAT(script, HasSubstr("using 1:2:3 skip 1 with filledcurves title 'band'"));
+  EXPECT_THAT(script, HasSubstr("using 1:4 skip 1 with linespoints lw 1.5 pt 7 ps 0.3 title ''"));
+  EXPECT_THAT(script, HasSubstr("set xrange [0:8]"));
+  EXPECT_EQ(std::filesystem::exists(path("p.svg")), plotted.missing.empty());
+}
+
 }  // namespace
 }  // namespace fdi::profile
