@@ -33,6 +33,7 @@ class Program : public ::testing::Test, public TempFolder {
     std::vector<std::string> words = {FDI_PROGRAM};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
     const pid_t child = ::fork();

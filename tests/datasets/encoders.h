@@ -81,6 +81,7 @@ inline Bytes make_png(int height, int width, const Bytes& pixels, int type = PNG
   }
   const size_t row = pixels.size() / static_cast<size_t>(height);
   std::vector<png_bytep> rows;
+  rows.reserve(static_cast<size_t>(height));
   for (int y = 0; y < height; ++y) rows.push_back(const_cast<png_bytep>(pixels.data() + row * static_cast<size_t>(y)));
   png_write_info(png, info);
   png_write_image(png, rows.data());

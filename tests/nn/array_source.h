@@ -22,7 +22,7 @@ class ArraySource : public BatchSource {
     const int height = shape[0], width = shape[1], channels = shape[2];
     for (int c = 0; c < classes; ++c)
       for (int64_t j = 0; j < size_; ++j) {  // squares of 4 x 4 pixels, the same for a class whatever the seed
-        const int64_t y = j / (width * channels) / 4, x = j / channels % width / 4, channel = j % channels;
+        const int64_t y = j / width / channels / 4, x = j / channels % width / 4, channel = j % channels;
         patterns[static_cast<size_t>(c * size_ + j)] =
             core::Rng(1, core::Stream::kTest, c, y * height + x, channel).normal();
       }

@@ -109,8 +109,9 @@ inline void expect_gradients(const NetworkSpec& spec, const GradientOptions& opt
   check.pass.step = 3;
   const auto x = check.network.input().span();
   core::Rng rng(11, core::Stream::kTest);
+  const size_t middle = x.size() / 2;
   for (size_t i = 0; i < x.size(); ++i)
-    x[i] = options.spread_input ? 0.05F * (static_cast<float>(i) - static_cast<float>(x.size() / 2)) + 0.025F
+    x[i] = options.spread_input ? 0.05F * (static_cast<float>(i) - static_cast<float>(middle)) + 0.025F
                                 : x[i] * options.input_scale;
   if (options.spread_input) rng.shuffle(x.begin(), x.end());
   for (float& w : check.parameters.trainable()) w += rng.uniform(-0.2F, 0.2F);  // no gamma that is exactly 1
