@@ -131,5 +131,5 @@ compress knapsack --max-ms "$budget"
 
 say "4/4 all networks once more, in turn"
 "$program" report "$out/runs" --measure --time-model "$model" --out "$out/report.html" --json "$out/results.json"
-say "to repeat it: ./demo.sh --seed $seed --time-model $model --budget $budget (keep the file elsewhere)"
+say "to repeat it: ./demo.sh --seed $seed --time-model $model --budget $budget"
 say "look at $out/report.html; the numbers: $out/results.json; done in $((SECONDS / 60)) min $((SECONDS % 60)) s"
