@@ -55,6 +55,18 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::string shell_word(std::string_view text) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:@%+=,-";
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string_view::npos) return std::string(text);
+  std::string out = "'";
+  for (const char c : text)
+    if (c == '\'')
+      out += "'\\''";
+    else
+      out += c;
+  return out += '\'';
+}
+
 std::string wrapped(std::string_view text, size_t indent) {
   std::string out;
   const size_t rest = std::max(kColumns / 2, kColumns - std::min(indent, kColumns));  // room behind the first line

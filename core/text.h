@@ -17,4 +17,7 @@ bool is_utf8(std::string_view text);
 // bytes that are no UTF-8 as \xe9. What comes from a file name or a device passes through here.
 std::string printable(std::string_view text);
 
+// One word for a POSIX shell: in single quotes where it needs them.
+std::string shell_word(std::string_view text);
+
 }  // namespace fdi::core

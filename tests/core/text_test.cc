@@ -45,5 +45,13 @@ TEST(Printable, ShowsControlCharactersAndBytesThatAreNoUtf8) {
   EXPECT_TRUE(is_utf8("\xf0\x9f\x90\xb1"));
 }
 
+TEST(ShellWord, IsOneWordOfTheShell) {
+  EXPECT_EQ(shell_word("ssh:pi@board:/opt/agent"), "ssh:pi@board:/opt/agent");
+  EXPECT_EQ(shell_word("my dir/a"), "'my dir/a'");
+  EXPECT_EQ(shell_word("it's"), "'it'\\''s'");
+  EXPECT_EQ(shell_word(""), "''");
+  EXPECT_EQ(shell_word("$HOME;~"), "'$HOME;~'");
+}
+
 }  // namespace
 }  // namespace fdi::core
