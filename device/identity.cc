@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "core/cpu.h"
+#include "core/text.h"
 #include "core/threads.h"
 #include "device/json.h"
 #include "kernels/isa.h"
@@ -124,15 +125,16 @@ nlohmann::json identity_to_json(const Identity& d) {
 
 Identity identity_from_json(const nlohmann::json& json, const std::string& where) {
   Identity d;
-  d.machine = text_member(json, "machine", where);
-  d.cpu = text_member(json, "cpu", where);
-  d.os = text_member(json, "os", where);
-  d.engine = text_member(json, "engine", where);
-  d.engine_version = text_member(json, "engine_version", where);
-  d.isa = text_member(json, "isa", where);
+  const auto text = [&](const char* key) { return core::printable(text_member(json, key, where)); };
+  d.machine = text("machine");
+  d.cpu = text("cpu");
+  d.os = text("os");
+  d.engine = text("engine");
+  d.engine_version = text("engine_version");
+  d.isa = text("isa");
   d.threads = int_member(json, "threads", 1, 1024, where);
   d.frequency_mhz = int_member(json, "frequency_mhz", 0, 1 << 20, where);
-  d.governor = text_member(json, "governor", where);
+  d.governor = text("governor");
   d.boost = bool_member(json, "boost", where);
   d.emulated = bool_member(json, "emulated", where);
   return d;

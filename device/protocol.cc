@@ -4,6 +4,7 @@
 #include <array>
 #include <istream>
 
+#include "core/text.h"
 #include "device/json.h"
 #include "device/kept_model.h"
 #include "device/version.h"
@@ -87,11 +88,17 @@ std::vector<std::string> texts_member(const json& object, const char* key, const
   return texts;
 }
 
+// What a device writes, fit for one line of a message.
+std::string told(const std::string& text) {
+  constexpr size_t kMost = 400;
+  return core::printable(text.substr(0, kMost)) + (text.size() > kMost ? "..." : "");
+}
+
 // Throws what the answer says where it is an error.
 void check_kind(const json& answer, std::string_view wanted, std::string_view asked, const std::string& where) {
   const std::string kind = text_member(answer, "answer", where);
-  if (kind == "error") core::fail("{}: {}", where, text_member(answer, "message", where));
-  if (kind != wanted) core::fail("{}: answered \"{}\" to {}", where, kind, asked);
+  if (kind == "error") core::fail("{}: {}", where, told(text_member(answer, "message", where)));
+  if (kind != wanted) core::fail("{}: answered \"{}\" to {}", where, told(kind), asked);
 }
 
 }  // namespace
@@ -129,7 +136,7 @@ Greeting greeting_from_json(const json& answer, const std::string& where) {
   Greeting g;
   // The version first: another one's greeting may look different from here on.
   g.protocol = int_member(answer, "protocol", 0, 1 << 20, where);
-  g.version = text_member(answer, "version", where);
+  g.version = told(text_member(answer, "version", where));
   if (g.protocol != kProtocol || g.version != build_version()) return g;
   g.engines = texts_member(answer, "engines", where);
   g.isas = texts_member(answer, "isas", where);

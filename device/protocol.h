@@ -42,7 +42,7 @@ struct Greeting {
   std::vector<std::string> ops;  // that the chosen engine has
   Identity identity;
 };
-// Throws Error headed by `where` for anything else; an error that the device tells is thrown as it is.
+// Throws Error headed by `where` for anything else; an error that the device tells is thrown as one printable line.
 Greeting greeting_from_json(const nlohmann::json& answer, const std::string& where);
 // The reading of request `id`, of a job of `layers` layers: nothing else is one.
 Reading answered_reading(const nlohmann::json& answer, int64_t id, size_t layers, const std::string& where);

@@ -7,12 +7,17 @@
 
 namespace fdi::device {
 
-Session::Session(const EngineSettings& settings) {
-  kernels::set_isa(settings.isa);
-  core::set_threads(settings.threads);
-  engine_ = make_engine(settings.engine);
+Session::Session(const EngineSettings& settings) : engine_(make_engine(settings.engine)) {
   if (!settings.isa.empty() && settings.engine != "native")
     core::fail("engine {} picks its instruction set itself; leave \"{}\" away", settings.engine, settings.isa);
+  const int threads = core::threads();
+  core::set_threads(settings.threads);
+  try {
+    kernels::set_isa(settings.isa);
+  } catch (const core::Error&) {
+    core::set_threads(threads);
+    throw;
+  }
   identity_ = this_device(engine_->name(), engine_->version());
 }
 

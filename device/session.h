@@ -19,8 +19,8 @@ struct EngineSettings {
 
 class Session {
  public:
-  explicit Session(
-      const EngineSettings& settings);  // sets this process's ISA and threads; throws Error for unknown ones
+  // Sets this process's ISA and threads. Throws Error for what cannot be, and then leaves them as they were.
+  explicit Session(const EngineSettings& settings);
   const Identity& identity() const { return identity_; }
   bool supports(nn::Op op) const { return engine_->supports(op); }
   // Throws Error for an op that is not supported, and in a build whose times mean nothing (device/version.h).

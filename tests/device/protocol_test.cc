@@ -98,6 +98,36 @@ TEST_F(Serve, WhatIsWrongIsAnsweredAndTheNextRequestServed) {
   EXPECT_EQ(answers[9]["answer"], "reading");
 }
 
+// What is refused leaves the session of before as it was.
+TEST_F(Serve, ARefusedHelloChangesNothing) {
+  const auto answers = conversation({hello_request({.engine = "native", .isa = "scalar", .threads = 2}).dump(),
+                                     hello_request({.engine = "native", .isa = "mmx", .threads = 3}).dump(),
+                                     hello_request({.engine = "native", .isa = "", .threads = 2000}).dump(),
+                                     hello_request({.engine = "nobody", .isa = "", .threads = 1}).dump()});
+  ASSERT_EQ(answers.size(), 3U + 1U);
+  for (int i = 1; i < 4; ++i) EXPECT_EQ(answers[i]["answer"], "error");
+  EXPECT_EQ(core::threads(), 2);
+  EXPECT_EQ(kernels::isa(), "scalar");
+}
+
+// On a terminal a device's text could do anything.
+TEST(Answers, TextOfADeviceIsShownAsOnePrintableLine) {
+  const auto refusal = [](const json& answer) {
+    try {
+      greeting_from_json(answer, "agent");
+    } catch (const core::Error& e) {
+      return std::string(e.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_EQ(refusal({{"answer", "error"}, {"message", "\x1b[31mred\nnext"}}), "agent: \\x1b[31mred\\nnext");
+  EXPECT_LT(refusal({{"answer", "error"}, {"message", std::string(100'000, 'y')}}).size(), 500U);
+  EXPECT_EQ(refusal({{"answer", "\x1b[2J"}}), "agent: answered \"\\x1b[2J\" to hello");
+  Identity device;
+  device.cpu = "\x1b[2Jcpu";
+  EXPECT_EQ(identity_from_json(identity_to_json(device), "agent").cpu, "\\x1b[2Jcpu");
+}
+
 TEST(Greeting, OfAnotherVersionIsReadAsFarAsItsVersion) {
   const json old = {{"answer", "hello"}, {"protocol", 99}, {"version", "9.0"}, {"device", "who knows"}};
   EXPECT_EQ(greeting_from_json(old, "agent").protocol, 99);
