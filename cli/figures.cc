@@ -84,7 +84,7 @@ void draw_safe_region(const std::string& prefix, const profile::SampleSet& set, 
     most = std::max<double>({most, static_cast<double>(sample.component.in[0].back()),
                              static_cast<double>(sample.component.layer.attr.units)});
   }
-  if (convs.empty()) return note("figure 4: nothing to draw: there are no convolutions");
+  if (!model.covers(Op::kConv2d)) return note("figure 4: nothing to draw: the model has no convolutions");
   profile::FitOptions of_paper = options;
   of_paper.features = profile::Features::kPaper;
   const bool fitted = options.features == profile::Features::kPaper;

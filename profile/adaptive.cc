@@ -54,15 +54,19 @@ double distance(const Place& a, const Place& b) {
 
 // Mean relative error of samples under trees that have not seen them.
 double cross_validated(const std::vector<Observation>& known, const FitOptions& options) {
+  std::map<decltype(Structure::value), size_t> number;  // equal structures are in one fold
+  std::vector<size_t> fold_of;
+  for (const Observation& o : known)
+    fold_of.push_back(number.emplace(o.structure.value, number.size()).first->second % kFolds);
   double sum = 0;
   for (size_t fold = 0; fold < kFolds; ++fold) {
     std::vector<Observation> training;
     for (size_t i = 0; i < known.size(); ++i)
-      if (i % kFolds != fold) training.push_back(known[i]);
+      if (fold_of[i] != fold) training.push_back(known[i]);
     if (training.empty()) return 1;
     const Tree tree = fit_tree(training, options);
-    for (size_t i = fold; i < known.size(); i += kFolds)
-      sum += std::abs(tree.predict(known[i].structure) / known[i].us - 1);
+    for (size_t i = 0; i < known.size(); ++i)
+      if (fold_of[i] == fold) sum += std::abs(tree.predict(known[i].structure) / known[i].us - 1);
   }
   return sum / static_cast<double>(known.size());
 }

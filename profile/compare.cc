@@ -63,7 +63,8 @@ nlohmann::json ask_python(const nlohmann::json& request) {
 Comparison compare(const SampleSet& set, const FitOptions& options) {
   const TimeModel model = TimeModel::fit(set, options);
   std::map<Op, std::vector<const Sample*>> by_op;
-  for (const Sample& sample : set.samples) by_op[sample.component.layer.op].push_back(&sample);
+  for (const Sample& sample : set.samples)
+    if (model.covers(sample.component.layer.op)) by_op[sample.component.layer.op].push_back(&sample);
   std::map<Op, OpData> data;
   nlohmann::json request = {{"seed", options.seed}, {"ops", nlohmann::json::object()}};
   for (const auto& [op, samples] : by_op) {

@@ -94,20 +94,27 @@ Split split_samples(Op op, std::span<const Sample* const> samples, const FitOpti
     return a.first.structure.value != b.first.structure.value ? a.first.structure.value < b.first.structure.value
                                                               : a.first.us < b.first.us;
   });
+  std::vector<Observation> observations;
+  observations.reserve(sorted.size());
+  for (const auto& [observation, sample] : sorted) observations.push_back(observation);
+  std::vector<std::pair<size_t, size_t>> groups = equal_structures(observations);
   core::Rng rng(options.seed, core::Stream::kSplit, op);
-  rng.shuffle(sorted.begin(), sorted.end());
-  const auto held_out = static_cast<size_t>(std::llround(options.held_out * static_cast<double>(sorted.size())));
+  rng.shuffle(groups.begin(), groups.end());
+  const auto wanted = static_cast<size_t>(std::llround(options.held_out * static_cast<double>(sorted.size())));
   Split split;
-  for (size_t i = 0; i < sorted.size(); ++i)
-    (i < held_out ? split.held_out : split.training).push_back(sorted[i].second);
+  for (const auto& [begin, end] : groups) {
+    const bool fits = split.held_out.size() + (end - begin) <= wanted;
+    for (size_t i = begin; i < end; ++i) (fits ? split.held_out : split.training).push_back(sorted[i].second);
+  }
+  if (wanted == 0 || !split.held_out.empty()) return split;
+  // So few structures that each one is needed: how steady their times are is all that can be judged.
+  rng.shuffle(split.training.begin(), split.training.end());
+  split.held_out.assign(split.training.end() - static_cast<std::ptrdiff_t>(wanted), split.training.end());
+  split.training.resize(split.training.size() - wanted);
   return split;
 }
 
 OpModel OpModel::fit(Op op, std::span<const Sample* const> samples, const FitOptions& options) {
-  const int wanted = options.least_samples();
-  if (samples.size() < static_cast<size_t>(wanted))
-    core::fail("{}: {} samples, want at least {} to fit a time model; profile more of them", nn::op_name(op),
-               samples.size(), wanted);
   for (const Sample* sample : samples)
     if (const double us = sample->time.median_us; !(us > 0 && std::isfinite(us)))
       core::fail("{} a sample's time is {} us, want a positive number; measure it anew or remove it",

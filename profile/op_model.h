@@ -13,7 +13,8 @@
 
 namespace fdi::profile {
 
-// Samples of one op, split by the seed; the same for any order of the samples.
+// Samples of one op, split by the seed; the same for any order of the samples. Samples of equal structure are on one
+// side, unless there are fewer structures than that takes.
 struct Split {
   std::vector<const Sample*> training, held_out;
 };
@@ -29,7 +30,7 @@ nlohmann::json quality_to_json(const OpQuality& quality);
 
 class OpModel {
  public:
-  // Throws Error for too few samples and for times that are no positive numbers.
+  // Of options.least_samples() or more. Throws Error for times that are no positive numbers.
   static OpModel fit(nn::Op op, std::span<const Sample* const> samples, const FitOptions& options);
   static OpModel from_json(nn::Op op, const nlohmann::json& json, const std::string& where);
   nlohmann::json to_json() const;

@@ -26,6 +26,17 @@ TimeModel TimeModel::fit(const SampleSet& set, const FitOptions& options) {
     core::fail("held-out share {}, want at least 0 and less than 1", options.held_out);
   std::map<nn::Op, std::vector<const Sample*>> by_op;
   for (const Sample& sample : set.samples) by_op[sample.component.layer.op].push_back(&sample);
+  TimeModel model;
+  model.device_ = set.device;
+  for (const auto& [op, samples] : by_op)
+    if (std::ssize(samples) < options.least_samples()) model.too_few_[op] = static_cast<int>(samples.size());
+  std::erase_if(by_op, [&](const auto& item) { return model.too_few_.contains(item.first); });
+  if (by_op.empty()) {
+    const auto [op, count] =
+        *std::ranges::max_element(model.too_few_, {}, [](const auto& item) { return item.second; });
+    core::fail("{}: {} samples, want at least {} to fit a time model; profile more of them", nn::op_name(op), count,
+               options.least_samples());
+  }
   // Side by side; of several that fail the first op's error is told.
   const std::vector<std::pair<nn::Op, std::vector<const Sample*>>> ops(by_op.begin(), by_op.end());
   std::vector<std::shared_ptr<const OpModel>> fitted(ops.size());
@@ -40,8 +51,6 @@ TimeModel TimeModel::fit(const SampleSet& set, const FitOptions& options) {
   }
   for (const std::exception_ptr& error : failed)
     if (error) std::rethrow_exception(error);
-  TimeModel model;
-  model.device_ = set.device;
   for (size_t i = 0; i < ops.size(); ++i) model.ops_[ops[i].first] = std::move(fitted[i]);
   return model;
 }

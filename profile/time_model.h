@@ -48,8 +48,8 @@ class OpModel;  // profile/op_model.h: the tree of one op
 
 class TimeModel {
  public:
-  // Throws Error for too few samples of an op (says how many are wanted), mixed or emulated devices are the caller's
-  // part.
+  // Leaves out ops that have too few samples: too_few(). Throws Error where none has enough; emulated devices are the
+  // caller's part.
   static TimeModel fit(const SampleSet& set, const FitOptions& options = {});
   static TimeModel from_json(const nlohmann::json& json, const std::string& where);
   nlohmann::json to_json() const;
@@ -61,12 +61,14 @@ class TimeModel {
   const OpModel& op(nn::Op op) const;  // throws Error as predict does
   const device::Identity& device() const { return device_; }
   std::map<nn::Op, OpQuality> quality() const;
-  std::string rules() const;         // the trees as text
-  std::string dot(nn::Op op) const;  // one tree as Graphviz source (figure 2)
+  const std::map<nn::Op, int>& too_few() const { return too_few_; }  // samples of what fit() left out
+  std::string rules() const;                                         // the trees as text
+  std::string dot(nn::Op op) const;                                  // one tree as Graphviz source (figure 2)
 
  private:
   device::Identity device_;
   std::map<nn::Op, std::shared_ptr<const OpModel>> ops_;  // shared: copies of a model are cheap
+  std::map<nn::Op, int> too_few_;                         // not part of the JSON
 };
 
 // Sum over components(spec), and what of it lies outside the scope. The sum is the whole: layers are timed where they

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "core/check.h"
 #include "core/rng.h"
@@ -41,17 +40,21 @@ Variables paper_variables(Op op) {
   return variables;
 }
 
-// The samples in folds, in a random order.
+// The samples in folds, in a random order, equal structures in one fold; `data` is sorted.
 struct Folds {
   std::array<std::vector<Observation>, kFolds> in, out;  // the samples without a fold's, and the fold's
 
   Folds(std::span<const Observation> data, uint64_t seed) {
     core::Rng rng(seed, core::Stream::kSplit, 1);
-    std::vector<int> order(data.size());
-    std::iota(order.begin(), order.end(), 0);
+    std::vector<std::pair<size_t, size_t>> order = equal_structures(data);
+    if (order.size() < kFolds) {  // too few to leave one out
+      order.clear();
+      for (size_t i = 0; i < data.size(); ++i) order.emplace_back(i, i + 1);
+    }
     rng.shuffle(order.begin(), order.end());
     for (size_t i = 0; i < order.size(); ++i)
-      for (size_t f = 0; f < kFolds; ++f) (i % kFolds == f ? out : in)[f].push_back(data[order[i]]);
+      for (size_t f = 0; f < kFolds; ++f)
+        for (size_t k = order[i].first; k < order[i].second; ++k) (i % kFolds == f ? out : in)[f].push_back(data[k]);
   }
 };
 
@@ -171,6 +174,16 @@ void add_shares(Tree& tree, std::span<const Observation> data) {
 }
 
 }  // namespace
+
+std::vector<std::pair<size_t, size_t>> equal_structures(std::span<const Observation> sorted) {
+  std::vector<std::pair<size_t, size_t>> runs;
+  for (size_t i = 0; i < sorted.size(); ++i)
+    if (i > 0 && sorted[i].structure.value == sorted[i - 1].structure.value)
+      runs.back().second = i + 1;
+    else
+      runs.emplace_back(i, i + 1);
+  return runs;
+}
 
 Tree fit_tree(std::span<const Observation> observations, const FitOptions& options, FitCost* cost) {
   CHECK(!observations.empty());
