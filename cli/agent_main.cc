@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "core/text.h"
 #include "device/protocol.h"
 #include "device/version.h"
 
@@ -26,14 +27,19 @@ void write_line(int fd, std::string_view text) {
   }
 }
 
+// One line; false where it could not be written.
+bool say(std::FILE* to, std::string_view text) {
+  return std::fputs((fdi::core::printable(text) + "\n").c_str(), to) >= 0 && std::fflush(to) == 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc > 1) {
     const bool version = std::string_view(argv[1]) == "--version";
-    const std::string text = fmt::format("fastdeepiot-agent {}\n", fdi::device::build_version());
-    if (version) return std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0 ? 0 : 1;
-    std::fputs((text + "takes no arguments: it is started by `fastdeepiot profile --device ...`\n").c_str(), stderr);
+    const bool said = say(version ? stdout : stderr, fmt::format("fastdeepiot-agent {}", fdi::device::build_version()));
+    if (version) return said ? 0 : 1;
+    say(stderr, "takes no arguments: it is started by `fastdeepiot profile --device ...`");
     return 2;
   }
   // Only answers may reach standard output: what a library prints goes to standard error.
@@ -45,7 +51,7 @@ int main(int argc, char** argv) {
   try {
     fdi::device::serve(std::cin, [answers](const std::string& line) { write_line(answers, line + '\n'); });
   } catch (const std::exception& e) {
-    std::fputs(fmt::format("fastdeepiot-agent: {}\n", e.what()).c_str(), stderr);
+    say(stderr, fmt::format("fastdeepiot-agent: {}", e.what()));
     return 1;
   }
   return 0;

@@ -7,16 +7,44 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/progress.h"
+#include "core/text.h"
 #include "device/version.h"
 
 namespace fdi::profile {
 namespace {
 
 constexpr const char* kWanted = "wanted a command that starts fastdeepiot-agent and passes its lines on unchanged";
+constexpr const char* kBuild =
+    "`cmake --preset aarch64 && cmake --build --preset aarch64` makes it for ARM (armv7: likewise), "
+    "`cmake --build build --target fastdeepiot-agent` for a machine like this one";
 
 // The beginning of what came, fit for one line.
-std::string shown(const std::string& text) {
-  return nlohmann::json(text.substr(0, 80)).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+std::string shown(const std::string& text) { return "\"" + core::printable(text.substr(0, 80)) + "\""; }
+
+// What to do where no agent greets. `words` and `how` it ended: see runner.cc and ChildProcess::end.
+std::string remedy(const std::vector<std::string>& words, const std::string& how) {
+  const bool missing = how.starts_with("exit status 127"), forbidden = how.starts_with("exit status 126");
+  if (words.front() == "ssh" && words.size() > 2) {
+    const std::string host = core::shell_word(words[words.size() - 2]), &path = words.back();
+    if (how.starts_with("exit status 255"))
+      return fmt::format(
+          "ssh itself failed, see its message; `ssh -o BatchMode=yes {} true` must work without a password", host);
+    if (missing || forbidden)
+      return fmt::format(
+          "{} {} there: {}; copy it (`scp build/aarch64/fastdeepiot-agent {}:`) and name it: "
+          "ssh:HOST:./fastdeepiot-agent",
+          path, missing ? "is not found" : "cannot be executed", kBuild, host);
+  } else if (words.front() == "adb" && words.size() > 2) {
+    if (missing || forbidden)
+      return fmt::format(
+          "/data/local/tmp/fastdeepiot-agent {} there: {}; copy it (`adb -s {} push "
+          "build/aarch64/fastdeepiot-agent /data/local/tmp/`)",
+          missing ? "is not found" : "cannot be executed", kBuild, core::shell_word(words[2]));
+  } else if (missing) {
+    return fmt::format("there is no such command: {}", kBuild);
+  }
+  return kWanted;
 }
 
 }  // namespace
@@ -27,33 +55,68 @@ AgentRunner::AgentRunner(std::string where, std::vector<std::string> words, Engi
   try {
     connect();
   } catch (const Lost& lost) {
-    core::fail("{}: no agent answers ({}); {}", where_, lost.how, kWanted);
+    core::fail("{}: no agent answers ({}); {}", where_, lost.how, remedy(words_, lost.how));
   }
 }
 
 bool AgentRunner::supports(nn::Op op) { return ops_.contains(std::string(nn::op_name(op))); }
 
-nlohmann::json AgentRunner::ask(const nlohmann::json& request, double seconds) {
-  using Outcome = ChildProcess::Outcome;
+std::string AgentRunner::receive(double seconds) {
   std::string line;
-  Outcome outcome = agent_->send(request.dump(), seconds);
-  if (outcome == Outcome::kDone) outcome = agent_->receive(line, device::kMaxLine, seconds);
-  if (outcome != Outcome::kDone) {
-    const std::string end = agent_->end();
-    agent_.reset();
-    throw Lost{outcome == Outcome::kTimeout ? fmt::format("no answer for {} s", seconds) : end};
-  }
-  if (!nlohmann::json::accept(line)) {
+  const auto outcome = agent_->receive(line, device::kMaxLine, seconds);
+  if (outcome != ChildProcess::Outcome::kDone) lose(outcome, seconds);
+  return line;
+}
+
+void AgentRunner::send(const nlohmann::json& request, double seconds) {
+  const auto outcome = agent_->send(request.dump(), seconds);
+  if (outcome != ChildProcess::Outcome::kDone) lose(outcome, seconds);
+}
+
+void AgentRunner::lose(ChildProcess::Outcome outcome, double seconds) {
+  const std::string end = agent_->end();
+  agent_.reset();
+  throw Lost{outcome == ChildProcess::Outcome::kTimeout ? fmt::format("no answer for {} s", seconds) : end};
+}
+
+nlohmann::json AgentRunner::ask(const nlohmann::json& request, double seconds) {
+  send(request, seconds);
+  const std::string line = receive(seconds);
+  nlohmann::json answer = nlohmann::json::parse(line, nullptr, false);
+  if (answer.is_discarded()) {
     agent_.reset();
     core::fail("{}: {} came instead of an answer; {}", where_, shown(line), kWanted);
   }
-  return nlohmann::json::parse(line);
+  return answer;
+}
+
+// What a shell prints before it starts the agent (a message of the day, a line of .bashrc) is passed over.
+nlohmann::json AgentRunner::hello() {
+  constexpr int kMostLines = 1000;
+  constexpr size_t kMostBytes = size_t{1} << 20;
+  const double begin = core::monotonic_seconds();
+  std::string last;
+  size_t bytes = 0;
+  try {
+    send(device::hello_request(settings_), patience_.hello_seconds);
+    for (int lines = 0; lines < kMostLines && bytes < kMostBytes; ++lines) {
+      const std::string line = receive(patience_.hello_seconds - (core::monotonic_seconds() - begin));
+      nlohmann::json answer = nlohmann::json::parse(line, nullptr, false);
+      if (answer.is_object() && answer.contains("answer")) return answer;
+      last = line;
+      bytes += line.size();
+      if (answer.is_object()) break;
+    }
+  } catch (const Lost& lost) {
+    throw last.empty() ? lost : Lost{fmt::format("{}; what it prints ends in {}", lost.how, shown(last))};
+  }
+  agent_.reset();
+  core::fail("{}: {} came instead of an agent's greeting; {}", where_, shown(last), kWanted);
 }
 
 void AgentRunner::connect() {
   agent_ = std::make_unique<ChildProcess>(words_);
-  const device::Greeting greeting =
-      device::greeting_from_json(ask(device::hello_request(settings_), patience_.hello_seconds), where_);
+  const device::Greeting greeting = device::greeting_from_json(hello(), where_);
   if (greeting.protocol != device::kProtocol || greeting.version != device::build_version())
     core::fail(
         "{}: the agent is version {} (protocol {}), this program {} ({}): its times would be those of other kernels; "

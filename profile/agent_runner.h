@@ -34,9 +34,14 @@ class AgentRunner : public Runner {
   struct Lost {  // what became of the connection
     std::string how;
   };
-  nlohmann::json ask(const nlohmann::json& request, double seconds);  // throws Lost
-  nlohmann::json ask_once(const nlohmann::json& request);             // throws Error where the connection is lost
-  void connect();                                                     // throws Lost
+  // These throw Lost.
+  void send(const nlohmann::json& request, double seconds);
+  std::string receive(double seconds);  // a line
+  [[noreturn]] void lose(ChildProcess::Outcome outcome, double seconds);
+  nlohmann::json ask(const nlohmann::json& request, double seconds);
+  nlohmann::json hello();  // the agent's greeting
+  void connect();
+  nlohmann::json ask_once(const nlohmann::json& request);  // throws Error where the connection is lost
 
   std::string where_;
   std::vector<std::string> words_;

@@ -26,8 +26,9 @@ class Runner {
   virtual bool keep_model(const nlohmann::json& model);
 };
 
-// "local", "exec:qemu-aarch64-static ./fastdeepiot-agent", "ssh:pi@board", "adb:SERIAL". Throws Error for anything
-// else, and for an agent of another version. The local runner sets this process's ISA and threads.
+// "local", "exec:qemu-aarch64-static ./fastdeepiot-agent" (any command of /bin/sh: words with spaces in quotes),
+// "ssh:pi@board", "ssh:pi@[fe80::1]:/opt/my agent", "adb:SERIAL". Throws Error for anything else, and for an agent of
+// another version. The local runner sets this process's ISA and threads.
 std::unique_ptr<Runner> make_runner(const std::string& where, const EngineSettings& settings);
 
 }  // namespace fdi::profile

@@ -21,6 +21,7 @@
 namespace fdi::profile {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr AgentPatience kImpatient{.hello_seconds = 5, .measure_seconds = 5, .retry_seconds = 0.01};
@@ -125,7 +126,8 @@ TEST_F(ScriptedAgent, ThatAlwaysDiesIsGivenUpAfterThreeTimes) {
 }
 
 TEST_F(ScriptedAgent, ThatCannotBeStarted) {
-  EXPECT_THAT(complaint(path("nothing")), HasSubstr("exit status 127"));
+  EXPECT_THAT(complaint(path("nothing")),
+              AllOf(HasSubstr("exit status 127"), HasSubstr("there is no such command: `cmake --preset aarch64")));
   EXPECT_THROW(AgentRunner("ssh:x", {path("no-such-ssh")}, {}, kImpatient), core::Error);
 }
 
@@ -192,6 +194,24 @@ TEST_F(ScriptedAgent, AnEmulatorInTheCommandMarksTheDevice) {
   EXPECT_TRUE(runner(path("qemu-arm"))->identity().emulated);
 }
 
+// A shell there prints its messages first.
+TEST_F(ScriptedAgent, WhatTheShellPrintsBeforeTheGreetingIsPassedOver) {
+  const std::string agent = script("n=0; while read line; do n=$((n+1)); reading $n; done");
+  const std::string prints = "echo 'Welcome to Raspbian'; echo; echo 2026; echo '[1]'; printf '\\033[1m\\n'; exec '";
+  EXPECT_EQ(runner(prints + agent + "'")->measure(one_layer(), {}).total.runs, 7);
+  const std::string text = complaint("echo 'bash: fastdeepiot-agent: \033[31mnot found'; exit 127");
+  EXPECT_THAT(text, AllOf(HasSubstr("no agent answers (exit status 127; what it prints ends in \"bash: "),
+                          HasSubstr("\\x1b[31mnot found\")")));
+  EXPECT_THAT(complaint("cat"),
+              AllOf(HasSubstr("{\"ask\":\"hello\""), HasSubstr("came instead of an agent's greeting")));
+  EXPECT_THAT(complaint("yes"), HasSubstr("\"y\" came instead of an agent's greeting"));
+}
+
+TEST_F(ScriptedAgent, AnErrorBeforeTheGreetingIsOneLine) {
+  EXPECT_THAT(complaint(R"(read line; printf '%s\n' '{"answer":"error","message":"\u001b[31mred\ntwo"}')"),
+              HasSubstr(R"(: \x1b[31mred\ntwo)"));
+}
+
 // ssh and adb as programs in front of $PATH that write down their arguments and start the agent here.
 TEST_F(ScriptedAgent, SshAndAdbAreCalledWithTheRightWords) {
   const std::string agent = script("n=0; while read line; do n=$((n+1)); reading $n; done");
@@ -205,6 +225,32 @@ TEST_F(ScriptedAgent, SshAndAdbAreCalledWithTheRightWords) {
   EXPECT_EQ(core::read_file(path("ssh.words")), "-T -o BatchMode=yes pi@board fastdeepiot-agent\n");
   make_runner("ssh:board:/opt/agent", {});
   EXPECT_EQ(core::read_file(path("ssh.words")), "-T -o BatchMode=yes board /opt/agent\n");
+  const auto words_of = [&](const std::string& where) {
+    make_runner(where, {});
+    return core::read_file(path("ssh.words"));
+  };
+  const std::string ssh = "-T -o BatchMode=yes ";
+  EXPECT_EQ(words_of("ssh:pi@board:/opt/my agent"), ssh + "pi@board '/opt/my agent'\n");
+  EXPECT_EQ(words_of("ssh:board:~/my agent"), ssh + "board ~/'my agent'\n");
+  EXPECT_EQ(words_of("ssh:board:/opt/a@b"), ssh + "board /opt/a@b\n");
+  EXPECT_EQ(words_of("ssh:[2001:db8::1]:/opt/a"), ssh + "2001:db8::1 /opt/a\n");
+  EXPECT_EQ(words_of("ssh:pi@[2001:db8::1]"), ssh + "pi@2001:db8::1 fastdeepiot-agent\n");
+  EXPECT_EQ(words_of("ssh:pi@fe80::1"), ssh + "pi@fe80::1 fastdeepiot-agent\n");
+  EXPECT_EQ(words_of("ssh:fe80::1%eth0:/opt/a"), ssh + "fe80::1%eth0 /opt/a\n");
+  for (const auto& [status, remedy] :
+       {std::pair(255, "exit status 255); ssh itself failed, see its message; `ssh -o BatchMode=yes pi@board true`"),
+        {127, "exit status 127); /opt/a is not found there: `cmake --preset aarch64"},
+        {126, "exit status 126); /opt/a cannot be executed there"}}) {
+    std::ofstream(path("ssh")) << "#!/bin/sh\nexit " << status << "\n";
+    try {
+      make_runner("ssh:pi@board:/opt/a", {});
+      ADD_FAILURE() << "nobody answers";
+    } catch (const core::Error& e) {
+      EXPECT_THAT(e.what(), HasSubstr(std::string("ssh:pi@board:/opt/a: no agent answers (") + remedy));
+      const bool copy = std::string(e.what()).find("`scp build/aarch64/fastdeepiot-agent pi@") != std::string::npos;
+      EXPECT_EQ(copy, status != 255) << e.what();
+    }
+  }
   make_runner("adb:10.0.0.2:5555", {});
   EXPECT_EQ(core::read_file(path("adb.words")),
             "-s 10.0.0.2:5555 shell -T FASTDEEPIOT_MODELS=/data/local/tmp/fastdeepiot-models "
@@ -213,7 +259,9 @@ TEST_F(ScriptedAgent, SshAndAdbAreCalledWithTheRightWords) {
 }
 
 TEST(MakeRunner, RefusesWhatNamesNoDevice) {
-  for (const char* where : {"", "ssh", "ssh:", "adb:", "exec:", "telnet:board", "board", "ssh:-oProxyCommand=x"})
+  for (const char* where :
+       {"", "ssh", "ssh:", "adb:", "exec:", "telnet:board", "board", "ssh:-oProxyCommand=x", "ssh:[-x]", "ssh:[fe80::1",
+        "ssh:[board]", "ssh:[fe80::1]/opt", "ssh:board:", "ssh:pi@", "ssh:board::b"})
     EXPECT_THROW(make_runner(where, {}), core::Error) << where;
 }
 
