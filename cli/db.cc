@@ -11,6 +11,7 @@
 #include "cli/profiling.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/text.h"
 
 namespace fdi::cli {
 namespace {
@@ -23,12 +24,31 @@ struct DbFlags {
   int64_t device = 0, run = 0, model = 0;
 };
 
+// "a sweep of conv2d, in_channel,out_channel=1..128, "; empty of a profile.
+std::string sweep_text(const nlohmann::json& request) {
+  if (!request.contains("sweep")) return "";
+  const nlohmann::json& sweep = request["sweep"];
+  const auto text = [](const nlohmann::json& value) {
+    return value.is_string() ? core::printable(value.get<std::string>()) : "";
+  };
+  std::string what = sweep.contains("layer") && sweep["layer"].is_object() && sweep["layer"].contains("op")
+                         ? text(sweep["layer"]["op"])
+                         : "";
+  if (sweep.contains("vary") && sweep["vary"].is_array())
+    for (const nlohmann::json& vary : sweep["vary"]) what += ", " + text(vary);
+  else
+    what = "the layers of Table 1";
+  return "a sweep of " + what + ", ";
+}
+
 std::string run_line(const Store::Run& run) {
-  return fmt::format("run {}: {}{} jobs, {} readings, cache {}, seed {}, begun {}, {}", run.id,
-                     run.request.contains("sweep") ? "a sweep, " : "", run.jobs, run.readings,
-                     run.request.value("cache", "?"), run.request.value("seed", 0), run.started,
+  return fmt::format("run {}: {}{} jobs, {} readings, cache {}, seed {}, begun {}, {}", run.id, sweep_text(run.request),
+                     run.jobs, run.readings, core::printable(run.request.value("cache", "?")),
+                     run.request.value("seed", uint64_t{0}), run.started,
                      run.finished.empty() ? "not finished" : "finished " + run.finished);
 }
+
+Store open(const DbFlags& flags, Store::Access access) { return Store(store_path(flags.profiling.database), access); }
 
 nlohmann::json device_json(Store& store, const Store::Device& d) {
   nlohmann::json runs = nlohmann::json::array(), models = nlohmann::json::array();
@@ -47,14 +67,18 @@ nlohmann::json device_json(Store& store, const Store::Device& d) {
           {"models", std::move(models)}};
 }
 
+// 0: the only one there is.
 Store::Device device_of(Store& store, int64_t id) {
-  for (Store::Device& d : store.devices())
+  std::vector<Store::Device> devices = store.devices();
+  if (id == 0 && devices.size() == 1) return std::move(devices[0]);
+  for (Store::Device& d : devices)
     if (d.id == id) return std::move(d);
+  if (id == 0) core::fail("which of {} devices? `fastdeepiot db list` gives their numbers", devices.size());
   core::fail("there is no device {}; `fastdeepiot db list` shows what there is", id);
 }
 
 void list(const DbFlags& flags) {
-  Store store(store_path(flags.profiling.database), Store::Missing::kRefuse);
+  Store store = open(flags, Store::Access::kRead);
   std::string text;
   nlohmann::json devices = nlohmann::json::array();
   for (const Store::Device& d : store.devices()) {
@@ -64,13 +88,14 @@ void list(const DbFlags& flags) {
     devices.push_back(device_json(store, d));
   }
   if (text.empty())
-    text = fmt::format("{}: empty; `fastdeepiot profile` measures a device\n", store_path(flags.profiling.database));
+    text = fmt::format("{}: empty; `fastdeepiot profile` measures a device\n",
+                       core::printable(store_path(flags.profiling.database)));
   print(flags.profiling.common, text);
   write_result(flags.profiling.common, devices);
 }
 
 void show(const DbFlags& flags) {
-  Store store(store_path(flags.profiling.database), Store::Missing::kRefuse);
+  Store store = open(flags, Store::Access::kRead);
   const Store::Device d = device_of(store, flags.device);
   std::string text = fmt::format("device {}: {}\n", d.id, device::key(d.identity));
   for (const Store::Run& run : store.runs(d.id)) {
@@ -93,7 +118,7 @@ void show(const DbFlags& flags) {
 
 void export_to(const DbFlags& flags) {
   check_writable(flags.file);
-  Store store(store_path(flags.profiling.database), Store::Missing::kRefuse);
+  Store store = open(flags, Store::Access::kRead);
   if (!flags.file.ends_with(".csv")) {
     core::write_file_atomically(flags.file, store.export_json(flags.device, flags.run).dump(1) + "\n");
     return;
@@ -112,8 +137,11 @@ void export_to(const DbFlags& flags) {
 }
 
 void import_from(const DbFlags& flags) {
+  if (flags.file.ends_with(".csv"))
+    core::fail("{}: a table of samples has no readings for a database; `fastdeepiot fit --samples` reads it",
+               flags.file);
   const nlohmann::json json = nn::parse_json(core::read_file(flags.file, uint64_t{1} << 30), flags.file);
-  Store store(store_path(flags.profiling.database));
+  Store store = open(flags, Store::Access::kMake);
   const Store::Imported imported = store.import_json(json, flags.file);
   print(flags.profiling.common, fmt::format("{} runs read, {} new readings, {} new models\n", imported.runs,
                                             imported.readings, imported.models));
@@ -123,15 +151,16 @@ void remove(const DbFlags& flags) {
   const int given = (flags.device != 0) + (flags.run != 0) + (flags.model != 0);
   if (given != 1)
     core::fail("db remove: give one of --device-id N, --run N, --model N; `fastdeepiot db list` shows them");
-  Store store(store_path(flags.profiling.database), Store::Missing::kRefuse);
+  Store store = open(flags, Store::Access::kWrite);
   if (flags.device != 0) store.remove(Store::Kind::kDevice, flags.device);
   if (flags.run != 0) store.remove(Store::Kind::kRun, flags.run);
   if (flags.model != 0) store.remove(Store::Kind::kModel, flags.model);
 }
 
-CLI::App& add(CLI::App& db, const char* name, const char* description, const std::shared_ptr<DbFlags>& flags,
-              void (*work)(const DbFlags&)) {
+CLI::App& add(CLI::App& db, const char* name, const char* description, const char* example,
+              const std::shared_ptr<DbFlags>& flags, void (*work)(const DbFlags&)) {
   CLI::App& command = *db.add_subcommand(name, description);
+  command.footer(fmt::format("Example:\n  fastdeepiot db {}", example));
   add_database(command, flags->profiling);
   command.callback([flags, work] { work(*flags); });
   return command;
@@ -149,24 +178,26 @@ void add_db(CLI::App& app) {
   db.require_subcommand(1);
   db.footer("Example:\n  fastdeepiot db list\n  fastdeepiot db export board.json --device-id 2");
   const auto flags = std::make_shared<DbFlags>();
-  add_json(add(db, "list", "Devices, their runs and models", flags, list), flags);
+  add_json(add(db, "list", "Devices, their runs and models", "list", flags, list), flags);
 
-  CLI::App& showing = add(db, "show", "One device: its runs and the rules of its newest model", flags, show);
-  showing.add_option("device", flags->device, "Its number in db list")->required();
+  CLI::App& showing = add(db, "show", "One device: its runs and the rules of its newest model", "show 2", flags, show);
+  showing.add_option("device", flags->device, "Its number in db list; not needed where there is one device");
   add_json(showing, flags);
 
-  CLI::App& exporting = add(db, "export", "Write all, one device or one run to a file", flags, export_to);
+  CLI::App& exporting =
+      add(db, "export", "Write all, one device or one run to a file",
+          "export board.json --device-id 2\n  fastdeepiot db export samples.csv --run 3", flags, export_to);
   exporting.add_option("file", flags->file, "FILE.json for `db import`, or FILE.csv: samples of one device")
       ->required();
   exporting.add_option("--device-id", flags->device, "Only this device")->type_name("N");
   exporting.add_option("--run", flags->run, "Only this run, without models")->type_name("N");
 
-  CLI::App& importing =
-      add(db, "import", "Take in what was exported elsewhere; nothing here is replaced", flags, import_from);
+  CLI::App& importing = add(db, "import", "Take in what was exported elsewhere; nothing here is replaced",
+                            "import board.json", flags, import_from);
   importing.add_option("file", flags->file, "FILE.json")->required();
 
-  CLI::App& removing =
-      add(db, "remove", "Remove a device, a run or a model, with all that belongs to it", flags, remove);
+  CLI::App& removing = add(db, "remove", "Remove a device, a run or a model, with all that belongs to it",
+                           "remove --run 3", flags, remove);
   removing.add_option("--device-id", flags->device, "A device")->type_name("N");
   removing.add_option("--run", flags->run, "A run")->type_name("N");
   removing.add_option("--model", flags->model, "A model")->type_name("N");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -10,8 +11,10 @@
 #include "cli/commands.h"
 #include "cli/figures.h"
 #include "cli/profiling.h"
+#include "cli/terminal.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/text.h"
 #include "profile/compare.h"
 #include "profile/op_model.h"
 
@@ -25,6 +28,25 @@ struct FitFlags {
   bool force = false, compare = false;
 };
 
+// "sweeps (run 1, 2) and cold caches (run 3)": runs that no model of a device is fitted from.
+std::string other_readings(profile::Store& store, const profile::Store::Device& device) {
+  std::map<std::string, std::string> runs;  // by what they hold
+  for (const profile::Store::Run& run : store.runs(device.id)) {
+    if (run.readings == 0) continue;
+    const std::string cache = run.request.value("cache", "network");
+    const std::string what = run.request.contains("sweep") ? "sweeps"
+                             : cache != "network"          ? cache + " caches"
+                             : in_networks(run)            ? "layers that take no time"
+                                                           : "times of an earlier stopwatch";
+    std::string& of = runs[what];
+    of += fmt::format("{}{}", of.empty() ? "" : ", ", run.id);
+  }
+  std::string text;
+  for (const auto& [what, numbers] : runs)
+    text += fmt::format("{}{} (run {})", text.empty() ? "" : " and ", what, numbers);
+  return text;
+}
+
 // From the CSV file, the run, or all runs of the device; whether they are what predictions are to be made of.
 struct Chosen {
   profile::SampleSet set;
@@ -32,7 +54,12 @@ struct Chosen {
   std::unique_ptr<profile::Runner> runner = nullptr;  // of the device, where it was asked who it is
 };
 Chosen read_samples(const FitFlags& flags, std::optional<profile::Store>& store) {
-  if (!flags.samples.empty()) return {profile::read_samples_csv(flags.samples)};
+  if (!flags.samples.empty()) {
+    std::vector<std::string> notes;
+    Chosen chosen{profile::read_samples_csv(flags.samples, &notes)};
+    for (const std::string& text : notes) note("{}", text);
+    return chosen;
+  }
   if (flags.run != 0) {
     for (const profile::Store::Run& run : store->runs(0))
       if (run.id == flags.run)
@@ -50,9 +77,8 @@ Chosen read_samples(const FitFlags& flags, std::optional<profile::Store>& store)
     const std::string database = store_path(flags.profiling.database);
     if (device && device->readings > 0)
       core::fail(
-          "{}: {} holds sweeps, warm and cold caches or an earlier stopwatch's times only; `fit --run N` takes those, "
-          "`fastdeepiot profile` more",
-          device::key(identity), database);
+          "{}: of this device {} holds only {}; `fit --run N` fits such a run, `fastdeepiot profile` measures more",
+          device::key(identity), database, other_readings(*store, *device));
     core::fail("{}: nothing was measured on this device in {}{}; `fastdeepiot profile` does that",
                device::key(identity), database, other_devices(database, identity));
   }
@@ -82,11 +108,15 @@ void fit(const FitFlags& flags) {
   options.weighting = flags.weighting == "paper" ? profile::Weighting::kPaper : profile::Weighting::kRelative;
   if (!flags.out.empty()) check_writable(flags.out);
   std::optional<profile::Store> store;
-  if (flags.samples.empty()) store.emplace(store_path(flags.profiling.database), profile::Store::Missing::kRefuse);
+  const std::string database = flags.samples.empty() ? store_path(flags.profiling.database) : "";
+  if (flags.samples.empty()) store.emplace(database, profile::Store::Access::kRead);
   const auto [set, usual, runner] = read_samples(flags, store);
   // Others are to be looked at: `predict` and `compress` take the newest that the database has.
   const bool keep = store && usual && flags.features == "granular" && flags.weighting == "relative";
-  const auto [model, id, on_device] = fit_model(set, options, flags.force, keep ? &*store : nullptr, runner.get());
+  const auto [model, id, on_device] = fit_model(set, options, flags.force, keep ? database : "", runner.get());
+  std::vector<device::Component> components;
+  for (const profile::Sample& sample : set.samples) components.push_back(sample.component);
+  warn_if_noisy(model, components);
   if (!flags.out.empty()) core::write_file_atomically(flags.out, model.to_json().dump(2) + "\n");
   if (!flags.figures.empty()) draw_figures(flags.figures, set, model, options);
   const CommonOptions& common = flags.profiling.common;
@@ -94,9 +124,9 @@ void fit(const FitFlags& flags) {
                             set.device.emulated ? "  (EMULATED: these times mean nothing)" : "", model.rules(),
                             quality_table(model)));
   if (id != 0)
-    print(common, fmt::format("\nmodel {} in {}{}\n", id, store_path(flags.profiling.database),
+    print(common, fmt::format("\nmodel {} in {}{}\n", id, core::printable(database),
                               on_device ? ", and kept on the device" : ""));
-  else if (store)
+  else if (store && !keep)
     print(common,
           "\nnot kept in the database, whose models are granular, relative and of whole networks; --out keeps it\n");
   nlohmann::json compared;
@@ -149,8 +179,20 @@ void add_fit(CLI::App& app) {
   command->add_flag("--force", flags->force, "Learn from an emulated device too");
   command->footer(
       "Example:\n  fastdeepiot fit --figures figures --json fit.json\n"
-      "  fastdeepiot fit --samples samples.csv --features paper");
+      "  fastdeepiot fit --samples samples.csv --features paper\n"
+      "A table (--samples) needs the columns op, in_channel, median_us (microseconds) and what else describes the "
+      "layer:\n"
+      "in_height, in_width, step, out_channel, kernel_height, kernel_width, stride_height, stride_width, padding, "
+      "...;\n"
+      "what is left out has its usual value. Separated by commas, semicolons or tabs.");
   add_profiling(*command, flags->profiling, [flags] { fit(*flags); });
+  // Nothing is measured here: they say which of the database's samples are meant.
+  command->get_option("--device")
+      ->description("Whose samples: local, or the device behind an agent (see profile), which is asked who it is");
+  command->get_option("--engine")->description("Samples of this engine's kernels: native, onednn, xnnpack");
+  command->get_option("--isa")->description(
+      "Samples of the native kernels on this instruction set; of the best one unless given");
+  command->get_option("--threads")->description("Samples that were measured on so many threads");
 }
 
 }  // namespace fdi::cli

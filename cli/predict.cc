@@ -36,11 +36,12 @@ void make_model(const PredictFlags& flags, profile::Runner& runner, const nn::Ne
   ProfileFlags asked = flags.profile;
   asked.specs = {network};
   profile_device(asked, runner);
-  profile::Store store(store_path(flags.profile.profiling.database));
+  const std::string database = store_path(flags.profile.profiling.database);
+  profile::Store store(database, profile::Store::Access::kRead);
   profile::FitOptions options;
   options.seed = flags.profile.profiling.common.seed;
   const profile::SampleSet set = stored_samples(store, store.find_device(runner.identity()).value());
-  fit_model(set, options, flags.force, &store, &runner);
+  fit_model(set, options, flags.force, database, &runner);
 }
 
 // The paper's section 4.3: the database is asked for a model, then the device; only then is it profiled.
@@ -135,14 +136,15 @@ void predict(const PredictFlags& flags) {
     core::fail("--narrowed {}: wanted 1 to 100", *flags.narrowed);
   if (flags.model.empty() && flags.zoo.empty() && flags.spec.empty())
     core::fail("which network? give --model FILE, --zoo NAME or --spec FILE; see fastdeepiot predict --help");
-  const std::string name = !flags.model.empty() ? flags.model
-                           : flags.zoo.empty()  ? flags.spec
+  const std::string name = !flags.model.empty() ? core::shell_word(flags.model)  // as --for has it
+                           : flags.zoo.empty()  ? core::shell_word(flags.spec)
                            : flags.width == 1   ? flags.zoo
                                                 : fmt::format("{} --width {}", flags.zoo, flags.width);
   const nn::NetworkSpec spec = flags.model.empty() ? choose_network(flags.zoo, flags.spec, flags.width, {}, 0)
                                                    : nn::load_model(flags.model).spec;
   const std::unique_ptr<profile::Runner> runner = make_runner(flags.profile.profiling);
   const ChosenTimeModel chosen = choose_model(flags, *runner, spec, name);
+  warn_if_noisy(chosen.model, device::components(spec));
   if (flags.narrowed) return predict_narrowed(flags, *runner, chosen, spec);
   const profile::NetworkPrediction predicted = profile::predict_network(chosen.model, spec);
   std::optional<profile::NetworkTiming> measured;

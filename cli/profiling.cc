@@ -33,8 +33,10 @@ void add_profiling(CLI::App& command, ProfilingOptions& options, std::function<v
   const std::string group = "Common options";
   options.common.threads = 1;
   command
-      .add_option("--device", options.device,
-                  "Where to measure: local, exec:COMMAND, ssh:[USER@]HOST, adb:SERIAL (they start fastdeepiot-agent)")
+      .add_option(
+          "--device", options.device,
+          "Where to measure: local, or what starts fastdeepiot-agent elsewhere: ssh:[USER@]HOST[:PATH], adb:SERIAL, "
+          "exec:COMMAND (for /bin/sh)")
       ->type_name("WHERE")
       ->capture_default_str();
   command.add_option("--engine", options.engine, "Whose kernels: native, onednn, xnnpack")
@@ -117,7 +119,7 @@ profile::SampleSet stored_samples(profile::Store& store, const profile::Store::D
 std::string other_devices(const std::string& database, const device::Identity& identity) {
   constexpr size_t kMost = 3;
   if (!core::path_exists(database)) return "";
-  profile::Store store(database);
+  profile::Store store(database, profile::Store::Access::kRead);
   std::vector<std::string> others;
   for (const profile::Store::Device& device : store.devices()) {
     const device::Identity& other = device.identity;
@@ -146,21 +148,45 @@ std::string other_devices(const std::string& database, const device::Identity& i
                      more > 0 ? fmt::format("; and {} more", more) : "");
 }
 
-Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& options, bool force, profile::Store* store,
-                 profile::Runner* runner) {
+Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& options, bool force,
+                 const std::string& database, profile::Runner* runner) {
   if (set.device.emulated && !force)
     core::fail("{}: is an emulated device, whose times mean nothing; --force makes a model of them all the same",
                device::key(set.device));
   Fitted fitted{profile::TimeModel::fit(set, options)};
-  if (store == nullptr) return fitted;
+  for (const auto& [op, samples] : fitted.model.too_few())
+    note("{} is left out: {} samples, and a model needs {}; profile more of it, with more --samples", nn::op_name(op),
+         samples, options.least_samples());
+  if (database.empty()) return fitted;
   const nlohmann::json json = fitted.model.to_json();
-  fitted.id = store->add_model(set.device, json);
+  try {
+    fitted.id = profile::Store(database, profile::Store::Access::kWrite).add_model(set.device, json);
+  } catch (const core::Error& e) {
+    if (e.code() != core::ErrorCode::kBadInput) throw;
+    note("the model is not kept: {}", e.what());
+  }
   if (runner != nullptr && !set.device.emulated) try {
       fitted.on_device = runner->keep_model(json);
     } catch (const core::Error& e) {
       note("the device does not keep the model: {}", e.what());
     }
   return fitted;
+}
+
+void warn_if_noisy(const profile::TimeModel& model, std::span<const device::Component> components) {
+  constexpr double kSteady = 0.03;  // an idle machine's 15 passes leave 1 to 2%
+  std::string noisy;
+  for (const auto& [op, quality] : model.quality())
+    if (quality.noise_floor > kSteady &&
+        std::ranges::any_of(components, [op = op](const device::Component& c) { return c.layer.op == op; }))
+      noisy += fmt::format("{}{} {:.1f}%", noisy.empty() ? "" : ", ", nn::op_name(op), 100 * quality.noise_floor);
+  if (!noisy.empty())
+    note(
+        "the time model's samples are noisy: two halves of the passes over them differ by {}, and no prediction is "
+        "surer; "
+        "`fastdeepiot profile` with another --seed while the machine does nothing else, then `fastdeepiot fit --run N` "
+        "of that run",
+        noisy);
 }
 
 double profiled_reference_us(profile::Store& store, const device::Identity& identity) {
@@ -176,8 +202,8 @@ profile::NetworkTimings time_networks(profile::Runner& runner, std::span<const n
                                       const std::string& database) {
   core::Progress progress;
   profile::NetworkTimingOptions options;
-  if (const std::string path = store_path(database); core::path_exists(path)) {  // a store would make it
-    profile::Store store(path);
+  if (const std::string path = store_path(database); core::path_exists(path)) {
+    profile::Store store(path, profile::Store::Access::kRead);
     options.reference_us = profiled_reference_us(store, runner.identity());
   }
   options.progress = [&](int passes) {

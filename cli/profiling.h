@@ -47,15 +47,20 @@ profile::SampleSet stored_samples(profile::Store& store, const profile::Store::D
 // empty where there are none. Makes no database.
 std::string other_devices(const std::string& database, const device::Identity& identity);
 
-// Learns a model from the samples and keeps it in the store, and on the device where `runner` reaches one behind an
-// agent (says on standard error where it cannot). An emulated device is refused unless `force`.
+// Learns a model from the samples, without the ops that have too few, and keeps it in that database, where one is
+// named, and on the device, where `runner` reaches one behind an agent. Says on standard error which ops it leaves out
+// and where the model cannot be kept. An emulated device is refused unless `force`.
 struct Fitted {
   profile::TimeModel model;
-  int64_t id = 0;          // in the store; 0: there is none
+  int64_t id = 0;          // in the database; 0: not kept
   bool on_device = false;  // kept there, too
 };
-Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& options, bool force, profile::Store* store,
-                 profile::Runner* runner);
+Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& options, bool force,
+                 const std::string& database, profile::Runner* runner);
+
+// Says on standard error where a model's samples were measured so unsteadily that no prediction of these components can
+// be sure, and what to do.
+void warn_if_noisy(const profile::TimeModel& model, std::span<const device::Component> components);
 
 // Times whole networks on the runner's device, live; says on standard error where the machine was busy or slower than
 // it was when `database` was filled.

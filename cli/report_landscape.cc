@@ -94,7 +94,7 @@ std::optional<profile::TimeModel> landscape_model(const Experiment& experiment, 
     if (const std::string beside = fs::path(run.file).parent_path() / "time_model.json"; core::path_exists(beside))
       if (profile::TimeModel model = read_time_model(beside); device::key(model.device()) == machine) return model;
   if (core::path_exists(database)) {
-    profile::Store store(database);
+    profile::Store store(database, profile::Store::Access::kRead);
     for (const profile::Store::Device& device : store.devices())
       if (device::key(device.identity) == machine)
         if (const auto found = store.newest_model(device.identity))

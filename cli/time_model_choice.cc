@@ -9,6 +9,7 @@
 #include "cli/terminal.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/text.h"
 #include "core/threads.h"
 #include "device/component.h"
 #include "kernels/isa.h"
@@ -40,8 +41,8 @@ profile::TimeModel read_model(const std::string& file, const nn::NetworkSpec& ne
 
 std::optional<profile::TimeModel> newest_model(const std::string& path, const device::Identity& device,
                                                const nn::NetworkSpec& network) {
-  if (!core::path_exists(path)) return std::nullopt;  // a store would make it
-  profile::Store store(path);
+  if (!core::path_exists(path)) return std::nullopt;
+  profile::Store store(path, profile::Store::Access::kRead);
   const std::optional<profile::Store::Device> known = store.find_device(device);
   if (!known) return std::nullopt;
   std::vector<profile::Store::Model> models = store.models(known->id);
@@ -127,11 +128,11 @@ bool take_kept_model(profile::Runner& runner, const std::string& database, const
 void fail_no_time_model(const TimingOptions& options, const device::Identity& device, const nn::NetworkSpec& network,
                         const std::string& name, const std::string& where) {
   std::string flags;
-  if (where != "local") flags += " --device " + where;
+  if (where != "local") flags += " --device " + core::shell_word(where);
   if (options.engine != "native") flags += " --engine " + options.engine;
   if (!options.isa.empty()) flags += " --isa " + options.isa;
   if (options.threads != 1) flags += fmt::format(" --threads {}", options.threads);
-  if (!options.database.empty()) flags += " --db " + options.database;
+  if (!options.database.empty()) flags += " --db " + core::shell_word(options.database);
   core::fail(
       "{}: no time model of {} in {}{}; run `fastdeepiot profile --for {}{}`, then `fastdeepiot fit{}`, or give "
       "--time-model FILE",

@@ -1,5 +1,8 @@
 // Tables: devices <- runs <- jobs <- readings, devices <- models. What has a JSON form of its own is stored as
 // that; a reading's total is a column too, so that any SQLite tool can look at it.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <filesystem>
 
@@ -27,6 +30,20 @@ constexpr const char* kSchema = R"(
     created TEXT NOT NULL DEFAULT (datetime('now')), model TEXT NOT NULL, UNIQUE (device, model));
 )";
 
+// Whether SQLite could also put its files beside it.
+bool may_write(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return ::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) == 0 &&
+         ::faccessat(AT_FDCWD, folder.empty() ? "." : folder.c_str(), W_OK, AT_EACCESS) == 0;
+}
+
+// The name by which SQLite reads a file without locks and without files of its own.
+std::string unchanging(const std::string& path) {
+  std::string uri = path.starts_with('/') ? "file://" : "file:";
+  for (const char c : path) uri += c == '%' || c == '?' || c == '#' ? fmt::format("%{:02x}", c) : std::string(1, c);
+  return uri + "?immutable=1";
+}
+
 }  // namespace
 
 std::string default_store_path() {
@@ -36,52 +53,76 @@ std::string default_store_path() {
   return data + "/fastdeepiot/fastdeepiot.db";
 }
 
-Store::Store(const std::string& path, Missing missing, int wait_seconds) : path_(path), wait_seconds_(wait_seconds) {
-  if (missing == Missing::kRefuse && !core::path_exists(path))
+Store::Store(const std::string& path, Access access, int wait_seconds)
+    : path_(path), access_(access), wait_seconds_(wait_seconds) {
+  if (access != Access::kMake && !core::path_exists(path))
     core::fail("{}: there is no such database; `fastdeepiot profile` makes one, --db names another", path);
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   std::error_code error;
-  if (!folder.empty()) std::filesystem::create_directories(folder, error);
+  if (access == Access::kMake && !folder.empty()) std::filesystem::create_directories(folder, error);
   if (error) core::fail("{}: cannot make the folder: {}; give another file with --db", path, error.message());
   if (core::is_folder(path)) core::fail("{}: is a folder, want a database file", path);
   try {
-    if (const int code = sqlite3_open_v2(path.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
-        code != SQLITE_OK)
-      fail(code);
+    open();
     set_up();
   } catch (...) {
-    sqlite3_close(db_);
+    close();
     throw;
   }
 }
 
-Store::~Store() { sqlite3_close(db_); }
+Store::~Store() { close(); }
+
+// A writer is at work, or was killed: a part of the database is in its log.
+bool Store::has_log() const {
+  std::error_code none;
+  const auto bytes = std::filesystem::file_size(path_ + "-wal", none);
+  return !none && bytes > 0;
+}
+
+void Store::close() {
+  sqlite3_close(db_);
+  db_ = nullptr;
+}
+
+void Store::open() {
+  std::string name = path_;
+  int flags = SQLITE_OPEN_READWRITE | (access_ == Access::kMake ? SQLITE_OPEN_CREATE : 0);
+  // SQLite keeps files beside a database, also to read it. Those of a reader who may not write the database could not
+  // be written by its owner; without them it can be read as long as there is no log to go with it.
+  if (access_ == Access::kRead && !may_write(path_)) {
+    flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
+    if (!has_log()) name = unchanging(path_);
+  }
+  const int code = sqlite3_open_v2(name.c_str(), &db_, flags, nullptr);
+  sqlite3_extended_result_codes(db_, 1);
+  if (code != SQLITE_OK) fail(code);
+  sqlite3_busy_timeout(db_, wait_seconds_ * 1000);
+}
 
 void Store::set_up() {
-  sqlite3_extended_result_codes(db_, 1);
-  sqlite3_busy_timeout(db_, wait_seconds_ * 1000);
   const auto pragma = [&](const char* sql) {
     Statement statement(*this, sql);
     return statement.step() ? statement.integer(0) : 0;
   };
   const auto version = [&] { return pragma("PRAGMA user_version"); };
-  const auto check = [&] {
-    if (version() == 0 && pragma("SELECT count(*) FROM sqlite_master") == 0) return;
-    if (pragma("PRAGMA application_id") != kApplication)
-      core::fail("{}: is a database of another program; give another file with --db", path_);
-    if (version() > kVersion)
-      core::fail("{}: was written by a later fastdeepiot (version {}, this one reads {}); use that one", path_,
-                 version(), kVersion);
-  };
-  check();
-  {
-    Statement health(*this, "PRAGMA quick_check(1)");
-    if (!health.step() || health.text(0) != "ok") fail(SQLITE_CORRUPT);
+  const bool empty = version() == 0 && pragma("SELECT count(*) FROM sqlite_master") == 0;
+  if (!empty && pragma("PRAGMA application_id") != kApplication)
+    core::fail("{}: is a database of another program; give another file with --db", path_);
+  if (version() > kVersion)
+    core::fail("{}: was written by a later fastdeepiot (version {}, this one reads {}); use that one", path_, version(),
+               kVersion);
+  if (empty && access_ != Access::kMake) {  // read as one that holds nothing; the file stays as it is
+    close();
+    if (const int code = sqlite3_open(":memory:", &db_); code != SQLITE_OK) fail(code);
+    execute(kSchema);
   }
+  if (access_ == Access::kRead) return execute("PRAGMA query_only = ON");
+  if (sqlite3_db_readonly(db_, "main") == 1) fail(SQLITE_READONLY);
   execute("PRAGMA journal_mode = WAL");    // a commit is one write to the log: fast enough for every reading
   execute("PRAGMA synchronous = NORMAL");  // what was committed outlives the program, whatever ends it
   execute("PRAGMA foreign_keys = ON");
-  if (version() != 0) return;
+  if (!empty || access_ != Access::kMake) return;
   Transaction transaction(*this);
   if (version() == 0) {  // unless another process was faster
     execute(kSchema);
@@ -90,35 +131,13 @@ void Store::set_up() {
   transaction.commit();
 }
 
-void Store::execute(const char* sql) {
-  if (const int code = sqlite3_exec(db_, sql, nullptr, nullptr, nullptr); code != SQLITE_OK) fail(code);
+void Store::check() {
+  Statement health(*this, "PRAGMA quick_check(1)");
+  if (!health.step() || health.text(0) != "ok") fail(SQLITE_CORRUPT);
 }
 
-void Store::fail(int code) {
-  // A quota or a limit on the size of files is told as a write that failed.
-  if (db_ != nullptr && sqlite3_extended_errcode(db_) == SQLITE_IOERR_WRITE) code = SQLITE_FULL;
-  switch (code & 0xFF) {
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      core::fail("{}: locked by another process for more than {} s; let it end, or give another file with --db", path_,
-                 wait_seconds_);
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      core::fail(
-          "{}: damaged, or no SQLite database; it was left as it is: rename it and start a new one, or restore a copy "
-          "(`sqlite3 FILE .recover` may save what it holds)",
-          path_);
-    case SQLITE_FULL:
-      core::fail(
-          "{}: the disk or a quota is full; what was measured is kept: make room and give the same command again",
-          path_);
-    case SQLITE_CANTOPEN:
-    case SQLITE_READONLY:
-    case SQLITE_PERM:
-      core::fail("{}: cannot be opened for writing; give another file with --db", path_);
-    default:
-      core::fail("{}: the database fails: {}", path_, db_ == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(db_));
-  }
+void Store::execute(const char* sql) {
+  if (const int code = sqlite3_exec(db_, sql, nullptr, nullptr, nullptr); code != SQLITE_OK) fail(code);
 }
 
 std::vector<Store::Device> Store::devices() {
@@ -219,8 +238,7 @@ int64_t Store::add_model(const device::Identity& identity, const json& model) {
 }
 
 std::vector<Store::Model> Store::models(int64_t device) {
-  Statement query(*this,
-                  "SELECT id, device, created, model FROM models WHERE ?1 = 0 OR device = ?1 ORDER BY created, id");
+  Statement query(*this, "SELECT id, device, created, model FROM models WHERE ?1 = 0 OR device = ?1 ORDER BY id");
   query.bind(device);
   std::vector<Model> out;
   while (query.step()) out.push_back({query.integer(0), query.integer(1), query.text(2), query.parsed(3)});
@@ -228,11 +246,10 @@ std::vector<Store::Model> Store::models(int64_t device) {
 }
 
 std::optional<Store::Model> Store::newest_model(const device::Identity& identity) {
-  const std::optional<Device> device = find_device(identity);
-  if (!device) return std::nullopt;
-  std::vector<Model> all = models(device->id);
-  if (all.empty()) return std::nullopt;
-  return std::move(all.back());
+  Statement query(*this, R"(SELECT models.id, device, created, model FROM models JOIN devices ON device = devices.id
+    WHERE key = ? ORDER BY models.id DESC LIMIT 1)");
+  if (!query.bind(device::key(identity)).step()) return std::nullopt;
+  return Model{query.integer(0), query.integer(1), query.text(2), query.parsed(3)};
 }
 
 void Store::remove(Kind kind, int64_t id) {

@@ -22,14 +22,21 @@ std::string default_store_path();
 
 class Store {
  public:
-  enum class Missing { kMake, kRefuse };
-  // A file that is not there is made, folders too, or refused. Throws Error for that, for a file that is damaged or is
-  // no such database (nothing is ever deleted), is locked by another process for longer than `wait_seconds`, or is of a
-  // later version.
-  explicit Store(const std::string& path, Missing missing = Missing::kMake, int wait_seconds = 5);
+  enum class Access {
+    kMake,   // a file that is not there is made, folders too
+    kWrite,  // one that is not there is refused
+    kRead,   // nothing is written, also into a file that could be: a read-only disk or another user's file will do
+  };
+  // Throws Error for a file that is not there or no such database (nothing is ever deleted), is locked by another
+  // process for longer than `wait_seconds`, lies where the disk knows no locks, or is of a later version. A file that
+  // is damaged is found out where the damage is read, or by check(). An empty file is a database that holds nothing.
+  explicit Store(const std::string& path, Access access = Access::kMake, int wait_seconds = 5);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
+
+  // Reads all of it; throws Error where it is damaged. Called before much is added to it.
+  void check();
 
   struct Device {
     int64_t id = 0;
@@ -65,7 +72,7 @@ class Store {
   };
   int64_t add_model(const device::Identity& identity, const nlohmann::json& model);
   std::optional<Model> newest_model(const device::Identity& identity);
-  std::vector<Model> models(int64_t device);  // 0: of all devices; oldest first
+  std::vector<Model> models(int64_t device);  // 0: of all devices; the one that was fitted last is the last
 
   enum class Kind { kDevice, kRun, kModel };
   void remove(Kind kind, int64_t id);  // with all that belongs to it; throws Error where there is none
@@ -73,8 +80,8 @@ class Store {
   // All of it, one device's part, or one run without models, as text that another store takes in. Throws Error where
   // there is none of that number.
   nlohmann::json export_json(int64_t device = 0, int64_t run = 0);
-  // Adds what is new: runs that are there gain the readings they lack. Throws Error naming `where` and changes nothing
-  // where something does not fit.
+  // Adds what is new: runs that are there gain the readings they lack, and models rank by when they were fitted. Throws
+  // Error naming `where` and changes nothing where something does not fit.
   struct Imported {
     int runs = 0, models = 0;
     int64_t readings = 0;
@@ -86,10 +93,14 @@ class Store {
   class Transaction;
   int64_t device_id(const device::Identity& identity);  // made where it is unknown
   void execute(const char* sql);
+  void open();
   void set_up();
-  [[noreturn]] void fail(int code);
+  void close();
+  bool has_log() const;
+  [[noreturn]] void fail(int code);  // store_fail.cc
 
   std::string path_;
+  Access access_;
   int wait_seconds_;
   sqlite3* db_ = nullptr;
 };

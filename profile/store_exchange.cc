@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/text.h"
 #include "profile/store_statement.h"
 
 namespace fdi::profile {
@@ -10,6 +11,17 @@ namespace {
 using nlohmann::json;
 
 constexpr int kVersion = 1;  // of the text
+
+// The members by which a run is shown and chosen; what else a request holds only tells it from others.
+void check_request(const json& request, const std::string& where) {
+  const auto is = [&](const char* key, bool (json::*kind)() const noexcept) {
+    return !request.contains(key) || (request[key].*kind)();
+  };
+  if (!request.is_object() || !is("cache", &json::is_string) || !is("seed", &json::is_number) ||
+      !is("stopwatch", &json::is_number) || !is("sweep", &json::is_object))
+    core::fail("{}: a run's \"request\" is none: {}", where,
+               request.dump(-1, ' ', true, json::error_handler_t::replace).substr(0, 100));
+}
 
 }  // namespace
 
@@ -51,12 +63,14 @@ Store::Imported Store::import_json(const json& object, const std::string& where)
   if (object["fastdeepiot_db"] != kVersion)
     core::fail("{}: was written by another version of fastdeepiot ({}, this one reads {})", where,
                object["fastdeepiot_db"].dump(), kVersion);
+  check();
   Imported imported;
   Transaction transaction(*this);
   try {
     for (const json& d : object.at("devices")) {
       const device::Identity identity = device::identity_from_json(d.at("identity"), where);
       for (const json& r : d.at("runs")) {
+        check_request(r.at("request"), where);
         const Run run = open_run(identity, r.at("request"));
         std::vector<device::Job> theirs;
         for (const json& job : r.at("jobs")) theirs.push_back(device::job_from_json(job, where));
@@ -81,15 +95,23 @@ Store::Imported Store::import_json(const json& object, const std::string& where)
         if (run.finished.empty() && !r.at("finished").get<std::string>().empty()) finish_run(run.id);
         ++imported.runs;
       }
+      const std::optional<Model> newest = newest_model(identity);
       const int64_t device = device_id(identity);
+      std::string last;  // of the new ones, when it was fitted
       for (const json& m : d.at("models")) {
+        const std::string created = core::printable(m.at("created").get<std::string>());
         Statement(*this, "INSERT OR IGNORE INTO models (device, created, model) VALUES (?, ?, ?)")
             .bind(device)
-            .bind(m.at("created").get<std::string>())
+            .bind(created)
             .bind(m.at("model").dump())
             .run();
-        imported.models += sqlite3_changes(db_);
+        if (sqlite3_changes(db_) == 0) continue;
+        ++imported.models;
+        last = created;
       }
+      // Numbers rank models; of two machines' only the dates tell which one was fitted later.
+      if (newest && !last.empty() && last < newest->created)
+        Statement(*this, "UPDATE models SET id = (SELECT max(id) + 1 FROM models) WHERE id = ?").bind(newest->id).run();
     }
   } catch (const json::exception& e) {
     core::fail("{}: is no whole export of a database: {}", where, e.what());

@@ -1,4 +1,4 @@
-// How the store speaks to SQLite. Included by store.cc and store_exchange.cc alone.
+// How the store speaks to SQLite. Included by store*.cc alone.
 #pragma once
 #include <sqlite3.h>
 
@@ -41,8 +41,10 @@ class Store::Statement {
     const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
     return bytes == nullptr ? "" : std::string(bytes, static_cast<size_t>(sqlite3_column_bytes(statement_, column)));
   }
-  nlohmann::json parsed(int column) {  // what somebody else wrote into the file may be anything
-    return nn::parse_json(text(column), store_.path_);
+  nlohmann::json parsed(int column) {
+    nlohmann::json json = nlohmann::json::parse(text(column), nullptr, false);
+    if (json.is_discarded()) store_.fail(SQLITE_CORRUPT);
+    return json;
   }
 
  private:

@@ -54,7 +54,7 @@ TEST_F(StoreFile, ALockedFileIsSaid) {
   sqlite3* other = nullptr;
   ASSERT_EQ(sqlite3_open(path_.c_str(), &other), SQLITE_OK);
   ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
-  Store store(path_, Store::Missing::kMake, 0);
+  Store store(path_, Store::Access::kMake, 0);
   EXPECT_THAT(refusal([&] { store.open_run(test_device(), kRequest); }),
               AllOf(HasSubstr(path_), HasSubstr("locked by another process")));
   sqlite3_exec(other, "ROLLBACK", nullptr, nullptr, nullptr);
@@ -78,7 +78,9 @@ TEST_F(StoreFile, DamagedAndForeignFilesAreLeftAlone) {
   ASSERT_GT(bytes.size(), 16384U);
   std::fill(bytes.begin() + 5000, bytes.end() - 2000, '\xAA');
   core::write_file_atomically(path_, bytes);
-  EXPECT_THAT(refusal([&] { Store store(path_); }), HasSubstr("damaged"));
+  EXPECT_THAT(refusal([&] { Store(path_).check(); }), HasSubstr("damaged"));
+  EXPECT_THAT(refusal([&] { Store(path_).readings(1); }), HasSubstr("damaged"));
+  EXPECT_THAT(refusal([&] { Store(path_).import_json({{"fastdeepiot_db", 1}}, "f.json"); }), HasSubstr("damaged"));
   EXPECT_EQ(core::read_file(path_), bytes);
 
   const std::string foreign = (dir_ / "other.db").string();
@@ -97,6 +99,15 @@ TEST_F(StoreFile, DamagedAndForeignFilesAreLeftAlone) {
 
   EXPECT_THAT(refusal([&] { Store store(dir_.string()); }), HasSubstr("is a folder"));
   EXPECT_THAT(refusal([&] { Store store("/proc/fdi/f.db"); }), HasSubstr("cannot make the folder"));
+}
+
+TEST_F(StoreFile, ATextThatIsNoJsonIsDamage) {
+  { Store(path_).add_model(test_device(), {{"v", 1}}); }
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(path_.c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "UPDATE models SET model = '{'", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(db);
+  EXPECT_THAT(refusal([&] { Store(path_).models(0); }), AllOf(HasSubstr(path_), HasSubstr("damaged")));
 }
 
 // A full disk, played by a limit on the size of files: the reading is refused, those before it are there.

@@ -1,5 +1,6 @@
 // The store: what goes in comes out, here and in another one.
 #include <gmock/gmock.h>
+#include <sqlite3.h>
 
 #include "tests/profile/store_file.h"
 
@@ -57,6 +58,40 @@ TEST_F(StoreFile, TheNewestModelIsAsked) {
   store.add_model(test_device(), {{"v", 1}});  // fitted again
   EXPECT_EQ(store.newest_model(test_device())->model, (json{{"v", 1}}));
   EXPECT_EQ(store.models(0).size(), 3U);
+}
+
+// What the clock said does not matter: a model that was fitted while it was ahead is not the newest for ever.
+TEST_F(StoreFile, TheNewestModelIsTheOneFittedLast) {
+  {
+    Store store(path_);
+    store.add_model(test_device(), {{"v", 1}});
+  }
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(path_.c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "UPDATE models SET created = '2099-01-01 00:00:00'", nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  sqlite3_close(db);
+  Store store(path_);
+  const int64_t second = store.add_model(test_device(), {{"v", 2}});
+  EXPECT_EQ(store.newest_model(test_device())->id, second);
+  EXPECT_EQ(store.models(0).back().id, second);
+}
+
+// A copy of earlier days does not become what predictions are made of; a later one does.
+TEST_F(StoreFile, AnImportedModelRanksByItsDate) {
+  Store first(path_);
+  first.add_model(test_device(), {{"v", 1}});
+  json text = first.export_json();
+  const auto imported = [&](const char* name, const char* created) {
+    Store store((dir_ / name).string());
+    store.add_model(test_device(), {{"v", 2}});
+    text["devices"][0]["models"][0]["created"] = created;
+    EXPECT_EQ(store.import_json(text, "f.json").models, 1);
+    EXPECT_EQ(store.models(0).size(), 2U);
+    return store.newest_model(test_device())->model["v"].get<int>();
+  };
+  EXPECT_EQ(imported("earlier.db", "2001-01-01 00:00:00"), 2);
+  EXPECT_EQ(imported("later.db", "2999-01-01 00:00:00"), 1);
 }
 
 TEST_F(StoreFile, RemovesWithAllThatBelongsToIt) {
@@ -123,6 +158,11 @@ TEST_F(StoreFile, ABadImportChangesNothing) {
   bad = good;
   bad["devices"][0]["runs"][0]["readings"][0]["reading"] = "fast";
   EXPECT_THAT(refused(bad), HasSubstr("f.json"));
+  for (const json& request : {json("x"), json{{"cache", 3}}, json{{"seed", "one"}}, json{{"sweep", true}}}) {
+    bad = good;
+    bad["devices"][0]["runs"][0]["request"] = request;
+    EXPECT_THAT(refused(bad), HasSubstr("f.json: a run's \"request\" is none"));
+  }
   bad = good;
   bad["devices"][0].erase("models");
   EXPECT_THAT(refused(bad), HasSubstr("no whole export"));
