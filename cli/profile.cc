@@ -9,11 +9,13 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/measuring_lock.h"
 #include "cli/profile_run.h"
 #include "cli/terminal.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/progress.h"
+#include "core/text.h"
 #include "nn/layer.h"
 #include "profile/adaptive.h"
 #include "profile/campaign.h"
@@ -145,7 +147,10 @@ nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner
 
   const device::Identity identity = runner.identity();
   const profile::SamplingScope scope = read_scope(flags, runner);
-  Store store(store_path(flags.profiling.database));
+  const std::string database = store_path(flags.profiling.database);
+  Store store(database);
+  store.check();
+  const MeasuringLock of_device(database, flags.profiling.device);
   nlohmann::json request = {{"scope", profile::scope_to_json(scope)},
                             {"samples", flags.samples},
                             {"seed", common.seed},
@@ -154,6 +159,7 @@ nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner
   if (flags.adaptive) request["adaptive"] = true;
   const double reference_us = profiled_reference_us(store, identity);
   const Store::Run run = store.open_run(identity, request);
+  const MeasuringLock of_run(database, fmt::format("run {}", run.id));
   std::vector<device::Job> jobs;
   if (!flags.adaptive) jobs = jobs_of(store, run, scope, flags);
   const std::vector<profile::PassReading> there = store.readings(run.id);
@@ -161,7 +167,7 @@ nlohmann::json profile_device(const ProfileFlags& flags, profile::Runner& runner
   print(common,
         fmt::format("{}\n{}, {} passes; run {} in {}\n", device::key(identity),
                     flags.adaptive ? fmt::format("up to {} components, in rounds", flags.samples) : counts_of(jobs),
-                    flags.passes, run.id, store_path(flags.profiling.database)));
+                    flags.passes, run.id, core::printable(database)));
   if (identity.emulated) note("this device is emulated: its times mean nothing");
   if (const std::string warning = device::clock_warning(identity); !warning.empty()) note("{}", warning);
   // An adaptive run that has reached its target goes on to another one.

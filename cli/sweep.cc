@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "cli/commands.h"
+#include "cli/measuring_lock.h"
 #include "cli/profiling.h"
 #include "cli/sweep_sizes.h"
 #include "cli/terminal.h"
@@ -85,6 +86,7 @@ void sweep(SweepFlags& flags) {
   // Stored like a profile's readings, so that a stopped sweep goes on; a finished one is made anew.
   const device::Identity identity = runner->identity();
   profile::Store store(store_path(flags.profiling.database));
+  const MeasuringLock of_device(store_path(flags.profiling.database), flags.profiling.device);
   nlohmann::json asked = flags.vary;
   if (flags.table1) asked = "table1";
   const nlohmann::json request = {

@@ -1,8 +1,10 @@
 // From measuring to predicting, as a user does it: profile, db, fit, predict, sweep; and what is refused on the way.
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -14,6 +16,17 @@ namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
+
+// Layers whose times grow by 0.1 us; one pass is `spread` slower than the other.
+profile::SampleSet fc_samples(double spread) {
+  profile::SampleSet set{profile::test_device(), {}};
+  for (int out = 1; out <= 60; ++out) {
+    const double us = 1 + 0.1 * out;
+    set.samples.push_back(
+        {profile::component(nn::Op::kFc, {{32}}, out), {us * 0.9, us, us * 1.1, 0.01, 20}, {us, us * (1 + spread)}});
+  }
+  return set;
+}
 
 TEST_F(Profiling, FromMeasuringToPredicting) {
   refused({"fit"}, "f.db: there is no such database; `fastdeepiot profile` makes one");
@@ -147,12 +160,7 @@ TEST_F(Profiling, ADeviceWithoutAModelIsProfiledOnce) {
 
 TEST_F(Profiling, BadSamplesAreRefusedByRow) {
   using profile::SampleSet;
-  SampleSet good{profile::test_device(), {}};
-  for (int out = 1; out <= 60; ++out) {
-    const double us = 1 + 0.1 * out;
-    good.samples.push_back(
-        {profile::component(nn::Op::kFc, {{32}}, out), {us * 0.9, us, us * 1.1, 0.01, 20}, {us, us}});
-  }
+  const SampleSet good = fc_samples(0);
   const auto fit_refuses = [&](const std::string& table, const std::string& message) {
     core::write_file_atomically(path("s.csv"), table);
     refused({"fit", "--samples", "s.csv"}, message);
@@ -167,13 +175,71 @@ TEST_F(Profiling, BadSamplesAreRefusedByRow) {
   other.device.cpu = "another";
   const std::string others = format_samples_csv(other);
   fit_refuses(table + others.substr(others.find('\n') + 1), "s.csv: row 62: is of another device");
-  fit_refuses("op,in_channel\nfc,3\n", "s.csv: row 1: the header lacks step");
+  fit_refuses("op,in_channel\nfc,3\n", "s.csv: row 1: the header lacks median_us");
   SampleSet few = good;
   few.samples.resize(5);
   fit_refuses(format_samples_csv(few), "5 samples");
   // One size is the same in all: a model all the same, of the others.
   profile::write_samples_csv(path("s.csv"), good);
   EXPECT_EQ(run_json({"fit", "--samples", "s.csv"})["ops"]["fc"]["held_out"], 15);
+}
+
+// What two passes disagree about no prediction can tell.
+TEST_F(Profiling, NoisySamplesAreSaid) {
+  core::write_file_atomically(path("net.json"), R"({"name": "n", "input": [32], "layers": [
+    {"op": "fc", "name": "a", "inputs": ["input"], "units": 20}, {"op": "fc", "name": "b", "inputs": ["a"], "units": 20}]})");
+  for (const double spread : {0.01, 0.085}) {
+    profile::write_samples_csv(path("s.csv"), fc_samples(spread));
+    const Result fitted = run({"fit", "--samples", "s.csv", "--out", "m.json"});
+    const Result predicted = run({"predict", "--spec", "net.json", "--time-model", "m.json", "--force"});
+    for (const Result& r : {fitted, predicted}) {
+      EXPECT_EQ(r.status, 0) << r.err;
+      const size_t at = r.err.find("samples are noisy: two halves of the passes over them differ by fc 8.5%");
+      EXPECT_EQ(at != std::string::npos, spread > 0.03) << r.err;
+      if (at != std::string::npos) {
+        EXPECT_EQ(r.err.find("noisy", at + 20), std::string::npos) << "said once";
+      }
+    }
+  }
+}
+
+TEST_F(Profiling, AnOpWithTooFewSamplesIsLeftOut) {
+  profile::SampleSet set = fc_samples(0);
+  const double us = 5;
+  for (int out = 1; out < 6; ++out)
+    set.samples.push_back({profile::component(nn::Op::kLstm, {{8, 3}}, out), {us, us, us, 0.01, 20}, {us, us}});
+  profile::write_samples_csv(path("s.csv"), set);
+  const Result r = run({"fit", "--samples", "s.csv", "--json", "fit.json"});
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.err, HasSubstr("lstm is left out: 5 samples, and a model needs 20; profile more of it"));
+  const json ops = json::parse(core::read_file(path("fit.json")))["ops"];
+  EXPECT_EQ(ops.size(), 1U);
+  EXPECT_TRUE(ops.contains("fc"));
+}
+
+// A table from a pipe, as of `fit --samples <(zcat x.csv.gz)`; what of it is left out is said.
+TEST_F(Profiling, SamplesFromAPipe) {
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  const std::string table = format_samples_csv(fc_samples(0));
+  const pid_t child = start({"fit", "--samples", "pipe"});
+  { std::ofstream(path("pipe")) << table << table; }
+  const Result r = finish(child);
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.err, HasSubstr("pipe: 60 rows are there already, and count once"));
+  EXPECT_THAT(r.out, HasSubstr("fc  (60 samples; 15 held out"));
+}
+
+TEST_F(Profiling, ReadingWritesNothing) {
+  core::write_file_atomically(path("zero.db"), "");
+  EXPECT_THAT(run({"db", "list", "--db", "zero.db"}).out, HasSubstr("zero.db: empty"));
+  EXPECT_EQ(run({"predict", "--zoo", "lenet", "--db", "zero.db"}).status, 2);
+  EXPECT_EQ(run({"fit", "--db", "zero.db"}).status, 2);
+  refused({"db", "show", "--db", "zero.db"}, "which of 0 devices? `fastdeepiot db list` gives their numbers");
+  EXPECT_EQ(std::filesystem::file_size(path("zero.db")), 0U);
+  refused({"db", "import", "samples.csv"}, "`fastdeepiot fit --samples` reads it");
+  EXPECT_FALSE(std::filesystem::exists(path("f.db")));
+  EXPECT_THAT(run({"db", "remove", "--help"}).out, HasSubstr("Example:\n  fastdeepiot db remove --run 3"));
+  EXPECT_THAT(run({"fit", "--help"}).out, HasSubstr("Samples that were measured on so many threads"));
 }
 
 TEST_F(Profiling, AMistypedDatabaseIsNotMade) {

@@ -1,0 +1,36 @@
+#include "cli/measuring_lock.h"
+
+#include <unistd.h>
+
+#include <cctype>
+
+#include "core/error.h"
+
+namespace fdi::cli {
+namespace {
+
+std::string file_of(const std::string& database, std::string what) {
+  constexpr size_t kMost = 100;  // file names end at 255 bytes
+  if (char host[256] = ""; what == "local" && ::gethostname(host, sizeof host - 1) == 0) {
+    what += '-';  // a database on a network disk is of several machines
+    what += host;
+  }
+  std::string name;
+  for (const char c : what.substr(0, kMost))
+    name += std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' ? c : '_';
+  return database + "." + name + ".lock";
+}
+
+}  // namespace
+
+MeasuringLock::MeasuringLock(const std::string& database, const std::string& what)
+    : lock_(file_of(database, what), "fastdeepiot measures " + what) {
+  if (lock_.state() == core::FileLock::State::kBusy)
+    core::fail_as(
+        core::ErrorCode::kSystem,
+        "{}: is being measured already, by {}; two at once would make each other's times longer: wait until it "
+        "ends, then give the command again",
+        what, lock_.holder());
+}
+
+}  // namespace fdi::cli
