@@ -127,16 +127,14 @@ Cut cut_of(const json& record, const std::string& where) try {
   core::fail("{}: what it says of its validation images is not as this program writes it; the file is damaged", where);
 }
 
-std::string difference(const json& before, const json& now) {
-  for (const char* split : {"train", "test"}) {
-    const auto of = [&](const json& record) -> datasets::Digest {
-      const json& d = record.at(split);
-      return {d.value("images", int64_t{0}), d.value("names", ""), d.value("contents", "")};
-    };
-    if (const std::string text = datasets::difference(of(before), of(now)); !text.empty())
-      return fmt::format("{}: {}", split, text);
-  }
-  return {};
+// Of the images of a split, "train" or "test".
+std::string difference(const json& before, const json& now, const char* split) {
+  const auto of = [&](const json& record) -> datasets::Digest {
+    const json& d = record.at(split);
+    return {d.value("images", int64_t{0}), d.value("names", ""), d.value("contents", "")};
+  };
+  const std::string text = datasets::difference(of(before), of(now));
+  return text.empty() ? text : fmt::format("{}: {}", split, text);
 }
 
 void check_same_images(const Metadata& about, const char* key, const json& now, const std::string& checkpoint) {
@@ -148,11 +146,12 @@ void check_same_images(const Metadata& about, const char* key, const json& now, 
         checkpoint);
     return;
   }
-  if (const std::string text = difference(before, now); !text.empty())
-    core::fail(
-        "{}: cannot resume: the images have changed: {}; give the same ones (--data PATH where they moved), or "
-        "start a new run in another folder",
-        checkpoint, text);
+  for (const char* split : {"train", "test"})
+    if (const std::string text = difference(before, now, split); !text.empty())
+      core::fail(
+          "{}: cannot resume: the images have changed: {}; give the same ones (--data PATH where they moved), or "
+          "start a new run in another folder",
+          checkpoint, text);
 }
 
 // Throws Error that says how to go on where the images of a run are not found any more.
@@ -221,7 +220,7 @@ TrainingImages open_compression_images(const json& data, uint64_t seed, const Me
     search[kSearchedOn] = now.dump();
   }
   const json trained = record_in(original, kImagesRecord, model);
-  const bool same = !trained.is_null() && difference(trained, now).empty();
+  const bool same = !trained.is_null() && difference(trained, now, "train").empty();
   if (!same) search.erase(kImagesRecord);  // from now on the weights have seen others, too
   const auto ours = [&] { return divide(opened, {data.at("validation"), seed, data.at("limit")}); };
   if (trained.is_null()) {
@@ -235,7 +234,7 @@ TrainingImages open_compression_images(const json& data, uint64_t seed, const Me
     note(
         "warning: {} was trained on other images ({}); where it has seen the validation images, their accuracy is "
         "optimistic",
-        model, difference(trained, now));
+        model, difference(trained, now, "train"));
     return ours();
   }
   const Cut theirs = cut_of(trained, model);

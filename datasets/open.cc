@@ -90,6 +90,7 @@ std::string hint(const std::string& folder) {
       archives.push_back(name);
     }
   }
+  if (error) return fmt::format("; it cannot be looked into: {}", error.message());
   for (auto* names : {&archives, &classes, &sets}) std::sort(names->begin(), names->end());
   if (!sets.empty()) return fmt::format("; its folder {} holds some: give that with --data", list_of(sets));
   if (!classes.empty())

@@ -62,6 +62,10 @@ TEST(Images, ACompressionIsJudgedByWhatItsOriginalHasNotSeen) {
   EXPECT_THAT(c.text, AllOf(HasSubstr("validation: 8 images that m was not trained on"), Not(HasSubstr("warning"))));
   EXPECT_EQ(c.search.at(kImagesRecord), original.record) << "the compressed model has not seen them, either";
 
+  const Compression other_test = compress(data(0.3, ",test=24"), 77, about);
+  EXPECT_EQ(pixels(*other_test.images.validation), pixels(*original.validation));
+  EXPECT_EQ(other_test.images.test->size(), 24);
+
   const Compression few = compress(data(0.3, "", 20), 77, about);
   EXPECT_EQ(few.images.train->size(), 20);
   EXPECT_EQ(few.images.validation->size(), 8);
@@ -91,7 +95,9 @@ TEST(Images, ValidationThatTheOriginalHasSeenIsToldAsOptimistic) {
 TEST(Images, ARunGoesOnWithTheSameImagesOnly) {
   const Metadata about{{kImagesRecord, open_training_images(data(0.1), 1).record}};
   const auto again = [&](const json& now) {
-    return message_of([&] { reopen_training_images(now, 1, about, "run/c"); });
+    std::string message;
+    said([&] { message = message_of([&] { reopen_training_images(now, 1, about, "run/c"); }); });
+    return message;
   };
   EXPECT_EQ(again(data(0.1)), "");
   EXPECT_EQ(again(data(0.1, ",noise=0.3")), "") << "another name of the same images";
@@ -115,7 +121,9 @@ TEST(Images, ARunGoesOnWithTheSameImagesOnly) {
 TEST(Images, AResumedCompressionKnowsItsImagesAgain) {
   Compression c = compress(data(0.1), 1, {});
   const auto again = [&](const json& now) {
-    return message_of([&] { open_compression_images(now, 1, {}, "m", c.search, true, "run/s"); });
+    std::string message;
+    said([&] { message = message_of([&] { open_compression_images(now, 1, {}, "m", c.search, true, "run/s"); }); });
+    return message;
   };
   EXPECT_EQ(again(data(0.1)), "");
   EXPECT_THAT(again(data(0.1, ",train=84")), HasSubstr("run/s: cannot resume: the images have changed: train: had 80"));
