@@ -108,7 +108,8 @@ double max_output_difference(const nn::Model& a, const nn::Model& b, int example
   double largest = 0;
   for (size_t i = 0; i < outputs[0].size(); ++i) {
     const double difference = std::abs(double{outputs[0][i]} - outputs[1][i]);
-    if (!(difference <= largest)) largest = difference;  // a NaN shows
+    if (std::isnan(difference)) return difference;  // of a NaN, or of infinities: never equal
+    largest = std::max(largest, difference);
   }
   return largest;
 }

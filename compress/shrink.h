@@ -21,7 +21,7 @@ nn::Model masked(const nn::Model& model, const nn::UnitGroups& groups, const Kee
 nn::Parameters copy_of(const nn::Model& model);
 
 // Largest difference between the outputs of two networks of one input and output shape, on `examples` random inputs
-// (standard normal, whole sequences); as inference runs them.
+// (standard normal, whole sequences), as inference runs them; NaN or infinite where an output is no finite number.
 double max_output_difference(const nn::Model& a, const nn::Model& b, int examples, uint64_t seed);
 
 }  // namespace fdi::compress

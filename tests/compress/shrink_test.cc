@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -178,6 +179,19 @@ TEST(Keep, BadFilesSayWhatIsWrong) {
   EXPECT_THAT(error(R"({"conv1": [-1]})"), HasSubstr("unit -1"));
   EXPECT_THAT(error(R"({"conv1": [1.5]})"), HasSubstr("unit 1.5"));
   EXPECT_THAT(error(R"({"conv1": [3, 3]})"), HasSubstr("unit 3 is named twice"));
+}
+
+// A NaN, or an infinity, equals nothing, wherever it stands among the outputs.
+TEST(Shrink, NoNumberIsEqualToNone) {
+  const nn::NetworkSpec spec = nn::make_zoo("lenet");
+  for (const float value : {std::nanf(""), std::numeric_limits<float>::infinity()})
+    for (const int unit : {0, 9}) {
+      nn::Parameters parameters(spec);
+      parameters.initialize(1);
+      parameters.tensor(*parameters.find("fc3.bias")).data[unit] = value;
+      const nn::Model model{spec, std::move(parameters), {}};
+      EXPECT_TRUE(std::isnan(max_output_difference(model, model, 3, 1))) << value << " " << unit;
+    }
 }
 
 }  // namespace
