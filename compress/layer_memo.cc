@@ -9,7 +9,6 @@ LayerMemo::LayerMemo(const nn::NetworkSpec& spec, const nn::UnitGroups& groups) 
   for (const device::Component& c : whole) names_.push_back(c.layer.name);
   depends_.resize(whole.size());
   known_.resize(whole.size());
-  structures_.resize(whole.size());
   std::vector<int> widths = nn::group_counts(groups);
   for (size_t g = 0; g < widths.size(); ++g) {
     ++widths[g];
@@ -20,7 +19,7 @@ LayerMemo::LayerMemo(const nn::NetworkSpec& spec, const nn::UnitGroups& groups) 
   }
 }
 
-void LayerMemo::learn(std::span<const int> widths) {
+void LayerMemo::learn(std::span<const int> widths) const {
   const std::vector<device::Component> parts = device::components(nn::with_widths(spec_, groups_, widths));
   for (size_t i = 0; i < parts.size(); ++i) {
     int64_t in_floats = 0;
@@ -32,21 +31,25 @@ void LayerMemo::learn(std::span<const int> widths) {
   }
 }
 
-const std::vector<profile::Structure>& LayerMemo::at(std::span<const int> widths) {
+std::vector<profile::Structure> LayerMemo::at(std::span<const int> widths) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<profile::Structure> structures;
+  structures.reserve(known_.size());
+  std::vector<int> key;
   int64_t bytes = spec_.input.size() * static_cast<int64_t>(sizeof(float));
   for (size_t i = 0; i < known_.size(); ++i) {
-    key_.clear();
-    for (const size_t g : depends_[i]) key_.push_back(widths[g]);
-    auto found = known_[i].find(key_);
+    key.clear();
+    for (const size_t g : depends_[i]) key.push_back(widths[g]);
+    auto found = known_[i].find(key);
     if (found == known_[i].end()) {
       learn(widths);
-      found = known_[i].find(key_);
+      found = known_[i].find(key);
     }
-    structures_[i] = found->second.structure;
+    structures.push_back(found->second.structure);
     bytes += found->second.bytes;
   }
-  for (profile::Structure& s : structures_) s[profile::Field::kNetworkBytes] = static_cast<double>(bytes);
-  return structures_;
+  for (profile::Structure& s : structures) s[profile::Field::kNetworkBytes] = static_cast<double>(bytes);
+  return structures;
 }
 
 }  // namespace fdi::compress

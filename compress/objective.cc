@@ -34,7 +34,7 @@ Objective flops_objective(const nn::NetworkSpec& spec, const nn::UnitGroups& gro
 
 Objective time_objective(const nn::NetworkSpec& spec, const nn::UnitGroups& groups, const profile::TimeModel& model) {
   Objective objective{"time", "ms",
-                      [layers = std::make_shared<LayerMemo>(spec, groups), &model](std::span<const int> widths) {
+                      [layers = std::make_shared<LayerMemo>(spec, groups), model](std::span<const int> widths) {
                         double us = 0;
                         for (const profile::Structure& s : layers->at(widths)) us += model.op(s.op).predict_us(s);
                         return us / 1000;
@@ -44,14 +44,14 @@ Objective time_objective(const nn::NetworkSpec& spec, const nn::UnitGroups& grou
 }
 
 Objective memory_objective(const nn::NetworkSpec& spec, const nn::UnitGroups& groups) {
-  return {"memory", "MB", [&](std::span<const int> widths) {
+  return {"memory", "MiB", [spec, groups](std::span<const int> widths) {
             const nn::NetworkSpec narrow = nn::inference_spec(nn::with_widths(spec, groups, widths));
             return static_cast<double>(nn::Network::plan(narrow, 1, nn::Mode::kInference).total()) / (1 << 20);
           }};
 }
 
 Objective size_objective(const nn::NetworkSpec& spec, const nn::UnitGroups& groups) {
-  return {"size", "", [&, all = static_cast<double>(trainable_floats(spec))](std::span<const int> widths) {
+  return {"size", "", [spec, groups, all = static_cast<double>(trainable_floats(spec))](std::span<const int> widths) {
             return static_cast<double>(trainable_floats(nn::with_widths(spec, groups, widths))) / all;
           }};
 }

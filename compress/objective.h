@@ -17,11 +17,11 @@ namespace fdi::compress {
 
 struct Objective {
   std::string name;  // "none", "flops", "time", "memory", "size"
-  std::string unit;  // "MFLOP", "ms", "MB"
+  std::string unit;  // "MFLOP", "ms", "MiB"
   Cost cost;
 };
 
-// spec, groups and the model must outlive what is returned.
+// What is returned holds all that it needs, the model too, and may be asked from any thread.
 Objective no_objective();
 Objective flops_objective(const nn::NetworkSpec& spec, const nn::UnitGroups& groups);
 // Throws Error for an op that the model does not know.

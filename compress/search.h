@@ -55,7 +55,7 @@ struct SearchConfig {
   // Budgets, 0: none. The search ends when all of them hold.
   double target_size = 0;  // part of the parameters
   double max_ms = 0;       // predicted time
-  double max_mb = 0;       // peak memory of inference
+  double max_mb = 0;       // peak memory of inference, MiB
   uint64_t seed = 1;
   nlohmann::json data =
       nlohmann::json::object();  // how batches and cost come about; carried and compared, not read here
@@ -101,7 +101,7 @@ struct Costs {
   std::vector<Limit> limits{};           // the config's budgets; without any, the last threshold ends the search
   Cost predicted_ms{};                   // for the records; empty: there is no time model
 };
-// The config's budgets as limits. `model` may be null where none is on the time. Refers to all of its arguments.
+// The config's budgets as limits. `model` may be null where none is on the time.
 std::vector<Limit> limits_of(const SearchConfig& config, const nn::NetworkSpec& spec, const nn::UnitGroups& groups,
                              const profile::TimeModel* model);
 
@@ -115,7 +115,8 @@ std::vector<float> softened(std::span<const float> p, double threshold, double b
 // Units at or above the threshold; of a group that would be empty, the likeliest one.
 Keep keep_at(const nn::UnitGroups& groups, std::span<const float> p, double threshold);
 // The units that stay: those of the lowest threshold at which share() of their widths is `most` or less, and what fits
-// beside them, by p per cost (choose_under_budget).
+// beside them, by p per cost (choose_under_budget). The time of fewer units may be longer, so that every threshold is
+// tried, from 0 on; share() is asked for at most once per unit.
 Keep choose_by_probability(const nn::UnitGroups& groups, std::span<const float> p, const Cost& share, double most);
 // By unit: the mean over examples of advantage * d log P(z | q) / d q, of masks z (examples, units) drawn from q.
 std::vector<double> score_gradient(std::span<const float> masks, std::span<const float> q,

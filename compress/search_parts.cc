@@ -38,8 +38,9 @@ Keep choose_by_probability(const nn::UnitGroups& groups, std::span<const float> 
   for (const float v : p) thresholds.push_back(std::nextafter(v, 2.0F));
   std::sort(thresholds.begin(), thresholds.end());
   const auto widths_at = [&](float threshold) { return widths_of(keep_at(groups, p, threshold)); };
+  thresholds.erase(std::unique(thresholds.begin(), thresholds.end()), thresholds.end());
   const auto first =
-      std::partition_point(thresholds.begin(), thresholds.end(), [&](float t) { return share(widths_at(t)) > most; });
+      std::find_if(thresholds.begin(), thresholds.end(), [&](float t) { return share(widths_at(t)) <= most; });
   return choose_under_budget(groups, score, share, most,
                              widths_at(first == thresholds.end() ? thresholds.back() : *first));
 }

@@ -23,7 +23,7 @@ TEST_F(CompressBadInput, RefusesBudgetsAndTimeModelsThatCannotBe) {
   refused(fast("bad", 1e-4), "0.0001 ms of time is below the least that this network can come to");
   refused(fast("bad", 1e-4), "most of it: ");
   refused(fast("bad", 2 * whole), "nothing to compress");
-  refused(fast("bad", 0.5 * whole, {"--max-mb", "0.001"}), "0.001 MB of memory is below the least");
+  refused(fast("bad", 0.5 * whole, {"--max-mb", "0.001"}), "0.001 MiB of memory is below the least");
   refused(fast("bad", 0.5 * whole, {"--data", "synthetic:classes=5,height=16,width=16,train=160,test=40"}), "classes");
   refused(fast("bad", 0.5 * whole, {"--engine", "magic"}), "magic");
   refused(fast("bad", 0.5 * whole, {"--time-threads", "2"}), "ANOTHER DEVICE");

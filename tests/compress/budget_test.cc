@@ -64,7 +64,7 @@ TEST_F(Budget, MetAlready) {
   EXPECT_THAT([&] { check(limits(100)); },
               ThrowsMessage<core::Error>(AllOf(HasSubstr("meets what is asked for already"), HasSubstr("ms of time"),
                                                HasSubstr("the budget 100 ms"))));
-  EXPECT_THAT([&] { check(limits(100, 100)); }, ThrowsMessage<core::Error>(HasSubstr("100 MB of memory")));
+  EXPECT_THAT([&] { check(limits(100, 100)); }, ThrowsMessage<core::Error>(HasSubstr("100 MiB of memory")));
   EXPECT_NO_THROW(check(limits(100, 0, 0.5))) << "one of them is left to be met";
 }
 
@@ -82,7 +82,7 @@ TEST_F(Budget, BelowTheLeastTheLayersAreNamed) {
 
 TEST_F(Budget, MemoryAndSizeHaveALeastToo) {
   EXPECT_THAT([&] { check(limits(0, 1e-3)); },
-              ThrowsMessage<core::Error>(AllOf(HasSubstr("0.001 MB of memory is below the least"),
+              ThrowsMessage<core::Error>(AllOf(HasSubstr("0.001 MiB of memory is below the least"),
                                                HasSubstr("one unit in every layer that may lose some"))));
   EXPECT_THAT([&] { check(limits(0, 0, 1e-5)); }, ThrowsMessage<core::Error>(HasSubstr("of the parameters is below")));
 }

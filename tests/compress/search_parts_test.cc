@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <thread>
 
 #include "compress/search.h"
 #include "core/rng.h"
@@ -121,6 +122,52 @@ TEST(Objective, FlopsAndTheirSlope) {
     EXPECT_NEAR(all - flops.cost(widths), slope[g], 1e-9 * all);
     ++widths[g];
   }
+}
+
+// The time of fewer units may be longer: of two groups, the lowest threshold that holds keeps 4 and 3 units; at two
+// higher ones it holds no more.
+TEST(Search, TakesTheLowestThresholdThatHoldsWhereTheCostRisesAgain) {
+  nn::UnitGroups groups;
+  groups.groups = {{"a", {0}, 0, 4}, {"b", {1}, 4, 4}};
+  const std::vector<float> p{0.9F, 0.8F, 0.3F, 0.2F, 0.85F, 0.7F, 0.25F, 0.15F};
+  const Cost share = [](std::span<const int> w) {
+    if (w[0] <= 2 && w[1] <= 2) return 0.8;
+    if (w[0] == 4 && w[1] == 3) return 0.9;
+    return w[0] == 2 && w[1] == 4 ? 0.95 : 1.3;
+  };
+  EXPECT_THAT(widths_of(choose_by_probability(groups, p, share, 1)), ElementsAre(4, 3));
+}
+
+// An objective holds what it needs, and may be asked from any thread.
+TEST(Objective, OutlivesItsArgumentsAndServesThreads) {
+  nn::NetworkSpec spec = nn::make_zoo("resnet20", {.width = 0.5});
+  nn::UnitGroups groups = nn::unit_groups(spec);
+  const std::vector<int> whole = nn::group_counts(groups);
+  const auto widths_at = [&](size_t i) {
+    std::vector<int> widths = whole;
+    for (size_t g = 0; g < widths.size(); ++g)
+      widths[g] = 1 + static_cast<int>((i * (g + 3)) % static_cast<size_t>(widths[g]));
+    return widths;
+  };
+  constexpr size_t kAsked = 60;
+  std::vector<double> want;
+  const Cost fresh = flops_objective(spec, groups).cost;
+  for (size_t i = 0; i < kAsked; ++i) want.push_back(fresh(widths_at(i)));
+  const Cost flops = flops_objective(spec, groups).cost, memory = memory_objective(spec, groups).cost,
+             size = size_objective(spec, groups).cost;
+  const double memory_before = memory(whole), size_before = size(widths_at(5));
+  spec = {};
+  groups = {};
+  EXPECT_EQ(memory(whole), memory_before);
+  EXPECT_EQ(size(widths_at(5)), size_before);
+  std::vector<double> got(kAsked);
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      for (size_t i = t; i < kAsked; i += 4) got[i] = flops(widths_at(i));
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(got, want);
 }
 
 }  // namespace
