@@ -18,7 +18,7 @@
 namespace fdi::bench {
 namespace {
 
-double megabytes(size_t bytes) { return static_cast<double>(bytes) / 1e6; }
+double mib(size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
 // The peak from here on, not that of building; where the system does not allow it, the whole peak is reported.
 void reset_peak_memory() { std::ofstream("/proc/self/clear_refs") << "5"; }
@@ -83,13 +83,13 @@ Report model(const nn::NetworkSpec& spec, int batch, bool peer, const device::Me
   report.json["conditions"] = conditions();
   report.json["network"] = spec.name;
   report.json["batch"] = batch;
-  report.json["peak_memory_mb"] = megabytes(peak);
-  report.json["memory"] = {{"planned_mb", megabytes(memory.total())},
-                           {"weights_mb", megabytes(memory.weights)},
-                           {"activations_mb", megabytes(memory.input + memory.activations)},
-                           {"workspace_mb", megabytes(memory.workspace)},
-                           {"before_mb", megabytes(before)},
-                           {"building_peak_mb", megabytes(building_peak)}};
+  report.json["peak_resident_mib"] = mib(peak);
+  report.json["memory"] = {{"planned_mib", mib(memory.total())},
+                           {"weights_mib", mib(memory.weights)},
+                           {"activations_mib", mib(memory.input + memory.activations)},
+                           {"workspace_mib", mib(memory.workspace)},
+                           {"before_mib", mib(before)},
+                           {"building_peak_mib", mib(building_peak)}};
   report.json["peers"] = nlohmann::json::object();
   report.json["ratios"] = nlohmann::json::object();
   report.text = conditions_line() + fmt::format("{}, batch {}\n", spec.name, batch);
@@ -103,10 +103,10 @@ Report model(const nn::NetworkSpec& spec, int batch, bool peer, const device::Me
                                t[1].median_us / 1e3, t[1].min_us / 1e3, 100 * t[1].rel_mad, ratio);
   }
   report.text += fmt::format(
-      "memory  {:9.1f} MB resident at most while ours runs, {:.1f} of them before it was built; planned {:.1f} MB\n"
+      "memory  {:9.1f} MiB resident at most while ours runs, {:.1f} of them before it was built; planned {:.1f} MiB\n"
       "        (weights {:.1f}, activations {:.2f}, workspace {:.2f})\n",
-      megabytes(peak), megabytes(before), megabytes(memory.total()), megabytes(memory.weights),
-      megabytes(memory.input + memory.activations), megabytes(memory.workspace));
+      mib(peak), mib(before), mib(memory.total()), mib(memory.weights), mib(memory.input + memory.activations),
+      mib(memory.workspace));
   return report;
 }
 

@@ -16,10 +16,10 @@ struct RnnShape {
 };
 nn::NetworkSpec rnn_spec(const RnnShape& shape);
 
-// JSON: {median_ms, min_ms, rel_mad, peak_memory_mb, memory {planned_mb, weights_mb, activations_mb, workspace_mb,
-// before_mb, building_peak_mb}, peers {onednn {median_ms, ...}}, ratios {onednn: their time / ours}}.
-// peak_memory_mb is the resident peak of this process while our network runs, before any peer exists: program and
-// libraries (before_mb) included. `peer` false: no peer is built at all.
+// JSON: {median_ms, min_ms, rel_mad, peak_resident_mib, memory {planned_mib, weights_mib, activations_mib,
+// workspace_mib, before_mib, building_peak_mib}, peers {onednn {median_ms, ...}}, ratios {onednn: their time / ours}}.
+// peak_resident_mib is the resident peak of this process while our network runs, before any peer exists: program and
+// libraries (before_mib) included. `peer` false: no peer is built at all.
 Report model(const nn::NetworkSpec& spec, int batch, bool peer, const device::MeasureOptions& timing);
 
 }  // namespace fdi::bench

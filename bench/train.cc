@@ -43,22 +43,22 @@ Report train(const nn::NetworkSpec& spec, int batch, const device::MeasureOption
 
   const double images_per_s = batch / t.median_us * 1e6;
   const nn::Network::Memory memory = network.memory();
-  const double mega = 1e-6;
+  const double mib = 1.0 / (1 << 20);
   Report report;
   report.json = to_json(t);
   report.json["conditions"] = conditions();
   report.json["network"] = spec.name;
   report.json["batch"] = batch;
   report.json["images_per_s"] = images_per_s;
-  report.json["peak_memory_mb"] = mega * static_cast<double>(core::peak_memory_bytes());
-  report.json["memory"] = {{"planned_mb", mega * static_cast<double>(memory.total())},
-                           {"activations_mb", mega * static_cast<double>(memory.activations)},
-                           {"workspace_mb", mega * static_cast<double>(memory.workspace)}};
+  report.json["peak_resident_mib"] = mib * static_cast<double>(core::peak_memory_bytes());
+  report.json["memory"] = {{"planned_mib", mib * static_cast<double>(memory.total())},
+                           {"activations_mib", mib * static_cast<double>(memory.activations)},
+                           {"workspace_mib", mib * static_cast<double>(memory.workspace)}};
   report.text =
       conditions_line() +
-      fmt::format("{}, batch {}: {:.1f} images/s ({:.1f} ms a step, spread {:.1f}%, {} runs), peak {:.0f} MB\n",
+      fmt::format("{}, batch {}: {:.1f} images/s ({:.1f} ms a step, spread {:.1f}%, {} runs), peak {:.0f} MiB\n",
                   spec.name, batch, images_per_s, t.median_us / 1e3, 100 * t.rel_mad, t.runs,
-                  mega * static_cast<double>(core::peak_memory_bytes()));
+                  mib * static_cast<double>(core::peak_memory_bytes()));
   return report;
 }
 

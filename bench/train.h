@@ -6,7 +6,7 @@
 
 namespace fdi::bench {
 
-// JSON: {images_per_s, median_ms, min_ms, rel_mad, peak_memory_mb, memory {...}}.
+// JSON: {images_per_s, median_ms, min_ms, rel_mad, peak_resident_mib, memory {...}}.
 Report train(const nn::NetworkSpec& spec, int batch, const device::MeasureOptions& timing);
 
 }  // namespace fdi::bench

@@ -20,7 +20,7 @@ nlohmann::json widths_to_json(const nn::NetworkSpec& spec) {
   return widths;
 }
 
-double peak_memory_mb(const nn::NetworkSpec& spec) {
+double peak_memory_mib(const nn::NetworkSpec& spec) {
   return static_cast<double>(nn::Network::plan(nn::inference_spec(spec), 1, nn::Mode::kInference).total()) / (1 << 20);
 }
 
@@ -57,8 +57,8 @@ nlohmann::json before_after_json(const BeforeAfter& pair, const std::vector<prof
                            {"parameters_before", before.parameters},
                            {"flops", after.flops},
                            {"flops_before", before.flops},
-                           {"peak_memory_mb", peak_memory_mb(pair.after.spec)},
-                           {"peak_memory_mb_before", peak_memory_mb(pair.before.spec)},
+                           {"peak_memory_mib", peak_memory_mib(pair.after.spec)},
+                           {"peak_memory_mib_before", peak_memory_mib(pair.before.spec)},
                            {"widths", widths_to_json(pair.after.spec)},
                            {"widths_before", widths_to_json(pair.before.spec)},
                            {"layers", std::move(layers)}};
@@ -72,7 +72,7 @@ nlohmann::json result_fields(const nlohmann::json& compared) {
     fields[std::string(name) + "_ms"] = compared["after_ms"][name];
     fields[std::string(name) + "_ms_original"] = compared["before_ms"][name];
   }
-  for (const std::string name : {"parameters", "flops", "peak_memory_mb", "widths"}) {
+  for (const std::string name : {"parameters", "flops", "peak_memory_mib", "widths"}) {
     fields[name] = compared[name];
     fields[name + "_original"] = compared[name + "_before"];
   }
@@ -86,20 +86,22 @@ std::string before_after_text(const BeforeAfter& pair, const nlohmann::json& res
     if (layer.attr.units > 0)
       text += fmt::format("{:<28} {:>8} {:>8}\n", layer.name, layer.attr.units, pair.after.spec.layers[i].attr.units);
   }
-  const auto line = [&](const char* name, double before, double after, const char* unit) {
+  const int threads = result["threads"];
+  const std::string on_threads = fmt::format("{} thread{}", threads, threads == 1 ? "" : "s");
+  const auto line = [&](const char* name, double before, double after, std::string_view unit) {
     text += fmt::format("{:<28} {:>8.3f} {:>8.3f}  {} ({:.1f}%)\n", name, before, after, unit, 100 * after / before);
   };
   line("parameters", result["parameters_before"].get<double>() / 1e6, result["parameters"].get<double>() / 1e6, "M");
   line("FLOPs", result["flops_before"].get<double>() / 1e6, result["flops"].get<double>() / 1e6, "M");
-  line("peak memory", result["peak_memory_mb_before"], result["peak_memory_mb"], "MB");
+  line("peak memory", result["peak_memory_mib_before"], result["peak_memory_mib"], "MiB with " + on_threads);
   if (!result["after_ms"]["predicted"].is_null())
     line("predicted time", result["before_ms"]["predicted"], result["after_ms"]["predicted"], "ms");
   if (!result["after_ms"]["measured"].is_null())
     line("measured time", result["before_ms"]["measured"], result["after_ms"]["measured"], "ms");
-  if (pair.max_difference) text += fmt::format("largest difference of outputs {:.3g}\n", *pair.max_difference);
+  if (pair.max_difference)
+    text += fmt::format("largest difference of outputs {:.3g}{}\n", *pair.max_difference, pair.compared_with);
   if (result["after_ms"]["measured"].is_null()) return text;
-  return text + fmt::format("timed: {} engine, {} thread{}, {}\n", result["engine"].get<std::string>(),
-                            result["threads"].get<int>(), result["threads"] == 1 ? "" : "s",
+  return text + fmt::format("timed: {} engine, {}, {}\n", result["engine"].get<std::string>(), on_threads,
                             result["isa"].get<std::string>());
 }
 

@@ -18,10 +18,11 @@ struct BeforeAfter {
   const AsTimed& timed;                            // times both
   const profile::TimeModel* time_model = nullptr;  // predicts both; none: predicted is null
   std::optional<double> max_difference = {};       // of the outputs, see compress/shrink.h; none: not meant to be equal
+  const char* compared_with = "";                  // " from ...", where that is not `before`
 };
 
 // Times both here, in turn: {before_ms: {measured, predicted}, after_ms, widths, widths_before, parameters, flops,
-// peak_memory_mb, ..., layers: [{name, before_us, after_us}] as predicted, max_abs_output_difference}.
+// peak_memory_mib, ..., layers: [{name, before_us, after_us}] as predicted, max_abs_output_difference}.
 nlohmann::json measure_before_after(const BeforeAfter& pair);
 // The same of times that were taken: of the two, or none: measured is null.
 nlohmann::json before_after_json(const BeforeAfter& pair, const std::vector<profile::NetworkTiming>& times);
@@ -31,7 +32,7 @@ std::string before_after_text(const BeforeAfter& pair, const nlohmann::json& res
 
 // {"conv1_1": 64, ...}: units of every layer that has some.
 nlohmann::json widths_to_json(const nn::NetworkSpec& spec);
-// Of inference with batch 1: weights and planned activations.
-double peak_memory_mb(const nn::NetworkSpec& spec);
+// Of inference with batch 1 on core::threads() threads: weights, planned activations and scratch.
+double peak_memory_mib(const nn::NetworkSpec& spec);
 
 }  // namespace fdi::cli

@@ -64,7 +64,7 @@ std::string target_text(const compress::SearchConfig& config) {
     if (budget > 0) text += (text.empty() ? "" : " and ") + what;
   };
   add(config.max_ms, fmt::format("{:g} ms", config.max_ms));
-  add(config.max_mb, fmt::format("{:g} MB", config.max_mb));
+  add(config.max_mb, fmt::format("{:g} MiB", config.max_mb));
   add(config.target_size, fmt::format("{:g}% of the parameters", 100 * config.target_size));
   return text;
 }
@@ -156,7 +156,7 @@ void add_compress_options(CLI::App& command, CompressFlags& flags) {
   budget("--max-ms", flags.search.max_ms, "X",
          "Milliseconds of an inference, one image at a time; needs a time model (profile, then fit)");
   budget("--max-mb", flags.search.max_mb, "X",
-         "Peak memory of an inference, one image at a time, in MB (2^20 bytes): weights and planned activations");
+         "Peak memory of an inference, one image at a time, in MiB (2^20 bytes): weights and planned activations");
   budget("--target-size", flags.size, "PART", "Part of the parameters, e.g. 10%");
   const auto recipe = [&](const char* name, auto& value, const char* type, const char* help) {
     return add(name, value, type, help)->group("Recipe");

@@ -38,7 +38,7 @@ compress::SearchConfig search_config(const CompressFlags& flags, int image_size)
 nn::TrainConfig fine_tune_config(const CompressFlags& flags, const compress::SearchConfig& search);
 // "FastDeepIoT" of "fastdeepiot".
 std::string method_title(const std::string& method);
-// "2 ms", "10% of the parameters and 3 MB".
+// "2 ms", "10% of the parameters and 3 MiB".
 std::string target_text(const compress::SearchConfig& config);
 
 }  // namespace fdi::cli

@@ -11,6 +11,7 @@
 #include "cli/network_choice.h"
 #include "cli/options.h"
 #include "core/error.h"
+#include "core/threads.h"
 #include "nn/fuse.h"
 #include "nn/model_file.h"
 #include "nn/network.h"
@@ -55,16 +56,17 @@ void info(const InfoFlags& flags) {
   }
   const nn::Summary summary = nn::summarize(spec);
   const nn::Network::Memory memory = nn::Network::plan(nn::inference_spec(spec), flags.batch, nn::Mode::kInference);
-  print(
-      flags.common,
-      fmt::format("{}: input {}, {} layers\n\n{}\n"
-                  "parameters  {} trained, {} running statistics\n"
-                  "FLOPs       {:.3f} M per example (a multiply-add counts 2)\n"
-                  "memory      {:.2f} MiB for inference at batch {}: weights {:.2f}, input {:.2f}, activations {:.2f}, "
-                  "scratch {:.2f}\n",
-                  spec.name, core::to_string(spec.input), spec.layers.size(), table(summary), summary.parameters,
-                  summary.state, static_cast<double>(summary.flops) / 1e6, mib(memory.total()), flags.batch,
-                  mib(memory.weights), mib(memory.input), mib(memory.activations), mib(memory.workspace)));
+  print(flags.common,
+        fmt::format("{}: input {}, {} layers\n\n{}\n"
+                    "parameters  {} trained, {} running statistics\n"
+                    "FLOPs       {:.3f} M per example (a multiply-add counts 2)\n"
+                    "memory      {:.2f} MiB for inference at batch {} with {} thread{}: weights {:.2f}, input {:.2f}, "
+                    "activations {:.2f}, "
+                    "scratch {:.2f}\n",
+                    spec.name, core::to_string(spec.input), spec.layers.size(), table(summary), summary.parameters,
+                    summary.state, static_cast<double>(summary.flops) / 1e6, mib(memory.total()), flags.batch,
+                    core::threads(), core::threads() == 1 ? "" : "s", mib(memory.weights), mib(memory.input),
+                    mib(memory.activations), mib(memory.workspace)));
   if (const auto found = metadata.find("trained_on"); found != metadata.end())
     print(flags.common, "trained on  " + found->second + "\n");
 
@@ -83,6 +85,7 @@ void info(const InfoFlags& flags) {
                               {"flops", summary.flops},
                               {"memory",
                                {{"batch", flags.batch},
+                                {"threads", core::threads()},
                                 {"weights", memory.weights},
                                 {"input", memory.input},
                                 {"activations", memory.activations},

@@ -98,7 +98,8 @@ Design read_design(const Fields& fields, const std::string& suffix, const std::v
   design.measured_ms = fields.positive("measured_ms" + suffix);
   design.parameters = fields.count("parameters" + suffix);
   design.flops = fields.count("flops" + suffix);
-  design.peak_memory_mb = fields.number("peak_memory_mb" + suffix);
+  const auto memory = fields.optional_number("peak_memory_mb" + suffix);  // earlier versions' name of the same
+  design.peak_memory_mib = memory ? *memory : fields.number("peak_memory_mib" + suffix);
   design.widths = read_widths(fields, "widths" + suffix, order);
   return design;
 }

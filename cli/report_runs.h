@@ -18,7 +18,7 @@ struct Design {
   std::optional<double> predicted_ms = {};  // none: there was no time model
   double measured_ms = 0;
   int64_t parameters = 0, flops = 0;
-  double peak_memory_mb = 0;
+  double peak_memory_mib = 0;
   Widths widths = {};
 };
 

@@ -42,7 +42,7 @@ const std::vector<Figure>& figures() {
        }},
       {"parameters", [](const Design& d, const Design&) { return in_millions(d.parameters); }},
       {"FLOPs", [](const Design& d, const Design&) { return in_millions(d.flops); }},
-      {"peak memory, MB", [](const Design& d, const Design&) { return fmt::format("{:.2f}", d.peak_memory_mb); }}};
+      {"peak memory, MiB", [](const Design& d, const Design&) { return fmt::format("{:.2f}", d.peak_memory_mib); }}};
   return all;
 }
 
@@ -63,7 +63,7 @@ void add_design(json& row, const Design& design, const std::string& suffix) {
   row["measured_ms" + suffix] = design.measured_ms;
   row["parameters" + suffix] = design.parameters;
   row["flops" + suffix] = design.flops;
-  row["peak_memory_mb" + suffix] = design.peak_memory_mb;
+  row["peak_memory_mib" + suffix] = design.peak_memory_mib;
   row["widths" + suffix] = widths_json(design);
 }
 

@@ -38,18 +38,23 @@ void shrink(const ShrinkFlags& flags) {
 
   const double difference =
       compress::max_output_difference(compress::masked(model, groups, keep), small, kExamples, flags.common.seed);
-  const BeforeAfter pair{model, small, timed, time_model ? &time_model->model : nullptr, difference};
+  const BeforeAfter pair{model,      small,
+                         timed,      time_model ? &time_model->model : nullptr,
+                         difference, " from the model whose other units are switched off"};
   nlohmann::json result = measure_before_after(pair);
   result["forced"] = time_model && time_model->forced();
   if (time_model && time_model->forced()) print(flags.common, time_model->note + "\n");
-  print(flags.common, before_after_text(pair, result) + flags.out + "\n");
+  print(flags.common, before_after_text(pair, result) +
+                          "the accuracy is that of the model without these units: lower, until it is trained on\n" +
+                          flags.out + "\n");
   write_result(flags.common, result);
 }
 
 }  // namespace
 
 void add_shrink(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("shrink", "Leave units out of a model: a smaller network, equal outputs");
+  CLI::App* command =
+      app.add_subcommand("shrink", "Leave units out of a model: a smaller network, equal to it with those units off");
   const auto flags = std::make_shared<ShrinkFlags>();
   command->add_option("--model", flags->model, "The model file")->type_name("FILE")->required();
   command->add_option("--keep", flags->keep, "JSON file: the units that stay, by layer; others keep all")
@@ -59,8 +64,8 @@ void add_shrink(CLI::App& app) {
   add_timing(*command, flags->timing);
   command->footer(
       "keep.json: {\"conv1_1\": [0, 3, 5], \"fc1\": [1, 2]}. Layers that share their units (additions, joins along\n"
-      "another axis) are named by the first of them. The outputs are those of the model with the other units "
-      "masked.\n\n"
+      "another axis) are named by the first of them. The outputs are those of the model with the other units\n"
+      "switched off (set to 0), so the accuracy falls with the units that go; compress also trains what is left.\n\n"
       "Example:\n  fastdeepiot shrink --model runs/vgg/model.safetensors --keep keep.json --out small.safetensors");
   add_common(*command, flags->common, [flags] { shrink(*flags); });
 }

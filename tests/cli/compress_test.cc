@@ -22,7 +22,7 @@ TEST_F(Compress, MeetsItsTarget) {
   EXPECT_THAT(r.out, HasSubstr("test accuracy"));
   const auto json = nlohmann::json::parse(core::read_file(path("out.json")));
   for (const char* key : {"method", "accuracy", "accuracy_original", "predicted_ms", "measured_ms",
-                          "measured_ms_original", "parameters", "flops", "peak_memory_mb", "widths", "seed"})
+                          "measured_ms_original", "parameters", "flops", "peak_memory_mib", "widths", "seed"})
     EXPECT_TRUE(json.contains(key)) << key;
   EXPECT_EQ(json["method"], "deepiot+flops");
   const nn::Model before = nn::load_model(path("run/model.safetensors"));
@@ -56,8 +56,8 @@ TEST_F(Compress, KeepsABudgetOfTime) {
                           "parameters_original",
                           "flops",
                           "flops_original",
-                          "peak_memory_mb",
-                          "peak_memory_mb_original",
+                          "peak_memory_mib",
+                          "peak_memory_mib_original",
                           "widths",
                           "widths_original",
                           "seed",

@@ -70,7 +70,7 @@ TEST_F(Report, ShowsEveryRun) {
   EXPECT_EQ(results["rows"][1]["measured_ms"], 0.5) << "runs of a method stand by time";
   EXPECT_EQ(results["rows"][3]["method"], "fastdeepiot");
   for (const char* key : {"accuracy", "accuracy_original", "predicted_ms", "measured_ms", "measured_ms_original",
-                          "parameters", "flops", "peak_memory_mb", "widths", "seed"})
+                          "parameters", "flops", "peak_memory_mib", "widths", "seed"})
     EXPECT_EQ(results["rows"][3][key], compress_result("fastdeepiot", "FastDeepIoT", 0.749, 0.321)[key]) << key;
 
   if (!has_gnuplot()) GTEST_SKIP() << "gnuplot is not installed: no pictures";
@@ -83,6 +83,21 @@ TEST_F(Report, ShowsEveryRun) {
             "measured time (ms),Original,DeepIoT,FastDeepIoT\n0.321,,,74.9\n0.5,,70,\n0.64,,74.1,\n1,75,,\n");
   EXPECT_EQ(core::read_file(path("figures/layer_times.plot.csv")),
             ",Original,DeepIoT,FastDeepIoT\nconv1,400,210,210\nconv2,500,300,300\nothers,2,1,1\n");
+}
+
+// Results of earlier versions: the same MiB under another name.
+TEST_F(Report, ReadsTheMemoryUnderItsEarlierName) {
+  json old = compress_result("deepiot", "DeepIoT", 0.741, 0.640);
+  for (const std::string suffix : {"", "_original"}) {
+    old["peak_memory_mb" + suffix] = old["peak_memory_mib" + suffix];
+    old.erase("peak_memory_mib" + suffix);
+  }
+  write("runs/result.json", old);
+  const Result r = run({"report", "runs", "--db", "none.db", "--json", "results.json"});
+  ASSERT_EQ(r.status, 0) << r.err;
+  const json rows = json::parse(core::read_file(path("results.json")))["rows"];
+  EXPECT_EQ(rows[1]["peak_memory_mib"], 0.125);
+  EXPECT_EQ(rows[1]["peak_memory_mib_original"], 0.5);
 }
 
 TEST_F(Report, DrawsNoThresholdWhereThereIsNone) {
