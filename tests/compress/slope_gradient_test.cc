@@ -5,6 +5,7 @@
 
 #include "compress/search.h"
 #include "core/rng.h"
+#include "nn/builder.h"
 #include "nn/zoo.h"
 #include "tests/nn/deepsense_like.h"
 #include "tests/nn/gradient_check.h"
@@ -44,6 +45,47 @@ TEST(MaskedCritic, SlopesAtTheMasksAgainstDifferences) {
     }
     EXPECT_EQ(critic.any_recurrent(), spec.name != "lenet" && spec.name != "resnet20");
   }
+}
+
+// Batch norm's statistics hand a part of a mask's effect on to the other examples of the batch. The rest, the example's
+// own, is by far the larger one: that is what slope_gradient takes a slope for.
+TEST(MaskedCritic, SlopesAreNearlyThoseOfTheExamplesOwnLoss) {
+  nn::SpecBuilder b("norms", {8, 8, 3});
+  for (const char* n : {"1", "2", "3"}) {
+    b.add(nn::Op::kConv2d, std::string("conv") + n, {.units = 8, .kernel = {3, 3}});
+    b.add(nn::Op::kBatchNorm, std::string("bn") + n);
+    b.add(nn::Op::kRelu, std::string("relu") + n);
+  }
+  b.add(nn::Op::kGlobalAvgPool, "pool");
+  b.add(nn::Op::kFc, "fc", {.units = 5});
+  const nn::NetworkSpec spec = b.take();
+  nn::Parameters parameters(spec);
+  parameters.initialize(3);
+  constexpr int kBatch = 32;
+  const auto units = static_cast<size_t>(nn::unit_groups(spec).units());
+  MaskedCritic critic(spec, parameters, kBatch);
+  std::vector<float> images(static_cast<size_t>(kBatch * spec.input.size()));
+  core::Rng rng(4, core::Stream::kTest);
+  for (float& x : images) x = rng.normal();
+  std::vector<int> labels;
+  for (int i = 0; i < kBatch; ++i) labels.push_back(i % 5);
+  auto masks = draw_masks(std::vector<float>(units, 0.8F), kBatch, 1, 0);
+  const auto run = [&] { critic.forward(masks, images.data(), labels, {}, true, 1, 0); };
+  run();
+  critic.backward(true);
+  const std::vector<float> slopes(critic.mask_slopes().begin(), critic.mask_slopes().end());
+  double both = 0, own_square = 0, slope_square = 0;
+  for (size_t i = 0; i < masks.size(); i += 13) {
+    const double own = nn::central_difference(masks[i], 0.02F, [&] {
+      run();
+      return critic.losses()[i / units];
+    });
+    const double slope = kBatch * double{slopes[i]};
+    both += own * slope;
+    own_square += own * own;
+    slope_square += slope * slope;
+  }
+  EXPECT_GT(both / std::sqrt(own_square * slope_square), 0.95);
 }
 
 // A unit's logit z w of an example with label +1 or -1, drawn from the model itself: what leaving the unit out adds to
