@@ -10,11 +10,6 @@
 namespace fdi::compress {
 namespace {
 
-std::string amount(const Objective& what, double value) {
-  return what.name == "size" ? fmt::format("{:.3g}% of the parameters", 100 * value)
-                             : fmt::format("{:.4g} {} of {}", value, what.unit, what.name);
-}
-
 // "conv1_1 0.061 ms, conv1_2 0.060 ms": the layers that take most of the time, up to four fifths of it.
 std::string slowest_layers(const profile::TimeModel& model, const nn::NetworkSpec& spec) {
   profile::NetworkPrediction prediction = profile::predict_network(model, spec);
@@ -50,18 +45,25 @@ void check_reachable(const Limit& limit, const nn::NetworkSpec& spec, const nn::
 
 }  // namespace
 
+std::string amount(const Objective& what, double value) {
+  return what.name == "size" ? fmt::format("{:.3g}% of the parameters", 100 * value)
+                             : fmt::format("{:.4g} {} of {}", value, what.unit, what.name);
+}
+
+std::string kept_already(const std::vector<Limit>& limits, const nn::UnitGroups& groups) {
+  const std::vector<int> whole = nn::group_counts(groups);
+  if (largest_share(limits)(whole) > 1) return "";
+  std::string what;
+  for (const Limit& l : limits)
+    what += fmt::format("{}{}, the budget {}", what.empty() ? "" : "; ", amount(l.what, l.what.cost(whole)),
+                        amount(l.what, l.most));
+  return what;
+}
+
 void check_budgets(const std::vector<Limit>& limits, const nn::NetworkSpec& spec, const nn::UnitGroups& groups,
                    const profile::TimeModel* model) {
-  const std::vector<int> whole = nn::group_counts(groups);
-  const Cost share = largest_share(limits);
-  if (share(whole) <= 1) {
-    std::string what;
-    for (const Limit& l : limits)
-      what += fmt::format("{}{}, the budget {}", what.empty() ? "" : "; ", amount(l.what, l.what.cost(whole)),
-                          amount(l.what, l.most));
-    core::fail("nothing to compress: the network meets what is asked for already: it has {}", what);
-  }
   for (const Limit& limit : limits) check_reachable(limit, spec, groups, model);
+  const Cost share = largest_share(limits);
   if (share(cheapest_widths(groups, share)) > 1)
     core::fail("each of the budgets can be met, but not all of them together; ask for more of one");
 }

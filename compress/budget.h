@@ -1,5 +1,6 @@
 // Whether budgets can be met at all: said before any training. Called by `fastdeepiot compress`.
 #pragma once
+#include <string>
 #include <vector>
 
 #include "compress/objective.h"
@@ -7,9 +8,15 @@
 
 namespace fdi::compress {
 
-// Throws Error of one line where all limits hold already; where one of them is below what the narrowest structure costs
-// (of time: all widths 1, or the few units that the model says are faster; the layers that take most of it are named);
-// where they cannot hold together. `model` may be null where no limit is on the time.
+// "0.8 ms of time", "12% of the parameters".
+std::string amount(const Objective& what, double value);
+
+// "0.8 ms of time, the budget 1 ms of time" where the whole network keeps all limits; else empty.
+std::string kept_already(const std::vector<Limit>& limits, const nn::UnitGroups& groups);
+
+// Throws Error of one line where a limit is below what the narrowest structure costs (of time: all widths 1, or the few
+// units that the model says are faster; the layers that take most of it are named); where they cannot hold together.
+// `model` may be null where no limit is on the time.
 void check_budgets(const std::vector<Limit>& limits, const nn::NetworkSpec& spec, const nn::UnitGroups& groups,
                    const profile::TimeModel* model);
 

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "core/error.h"
-
 namespace fdi::compress {
 namespace {
 
@@ -43,9 +41,11 @@ class Chooser {
     while (now_ > budget_ && narrow()) {
     }
     if (now_ > budget_) {  // no group alone makes it cheaper
-      widths_ = cheapest_widths(groups_, cost_);
-      now_ = cost_(widths_);
-      if (now_ > budget_) core::fail("no choice of units costs {:.4g} or less; the least is {:.4g}", budget_, now_);
+      std::vector<int> cheapest = cheapest_widths(groups_, cost_);
+      if (const double least = cost_(cheapest); least < now_) {
+        widths_ = std::move(cheapest);
+        now_ = least;
+      }
     }
     while (widen()) {
     }

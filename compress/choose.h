@@ -23,8 +23,9 @@ std::vector<int> cheapest_widths(const nn::UnitGroups& groups, const Cost& cost)
 // Begins with the best units of widths `from` (empty: all units). While that costs more than the budget, the group and
 // the narrower width go that lose the least score per cost saved; then, while any fit, the wider width is taken that
 // gains the most score per cost added, those that add nothing first. A step may be as wide as it likes, so that none is
-// stuck before a flat or a cliff of the cost. `score`: by unit, not negative. Deterministic. Throws Error where even
-// cheapest_widths() cost more than the budget.
+// stuck before a flat or a cliff of the cost. `score`: by unit, not negative. Deterministic. Where even
+// cheapest_widths() cost more than the budget, the least that was found: whether a budget can be kept is asked before
+// (check_budgets), whether it was kept after, so that no work is lost in between.
 Keep choose_under_budget(const nn::UnitGroups& groups, std::span<const double> score, const Cost& cost, double budget,
                          std::span<const int> from = {});
 

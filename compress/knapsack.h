@@ -32,8 +32,7 @@ Pruned unpruned(nn::Model model);
 
 // Each round but the last trains, scores and prunes; the last one leaves the choice. The budget falls from the
 // network's cost, by the same factor each round, to what leaves the last choice some room: kRoom times `budget`. Goes
-// on from where `pruned` is; `after` is called when a round has left it. Throws Error where even the cheapest widths
-// cost more.
+// on from where `pruned` is; `after` is called when a round has left it.
 constexpr double kRoom = 1.1;
 void prune_under_budget(Pruned& pruned, const Cost& cost, double budget, int rounds, const TrainAndScore& train,
                         const std::function<void()>& after = {});

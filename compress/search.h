@@ -127,10 +127,10 @@ std::vector<double> score_gradient(std::span<const float> masks, std::span<const
 // order, with its Fisher information as the curvature (Theis et al. 2018, Faster gaze prediction with dense networks
 // and Fisher pruning): the slope alone says little of a trained network, where what batch norm scales is at its best
 // scale, so that its mean is near 0. One without the unit: g / 2, by the trapezoid rule to such an end.
-//   Batch norm's statistics are the batch's, so that g also holds what the mask does to the other examples: little. With
-// nine units of ten drawn, on a trained ResNet-20, g and differences of the example's own loss correlate by 0.96 (batches
-// of 64) and 0.95 (of 16), and what this gives for units correlates with what leaving them out adds to the loss by 0.91
-// and 0.88. Running statistics would give 0.94 and 0.93, for a second pass forward and back.
+//   Batch norm's statistics are the batch's, so that g also holds a little of what the mask does to the other examples.
+// Of a trained ResNet-20 with nine units of ten drawn, g and differences of the example's own loss correlate by 0.96
+// (batches of 64) and 0.95 (of 16), and what this gives for units correlates by 0.91 and 0.88 with what leaving them
+// out adds to the loss. Running statistics would give 0.94 and 0.93, for a second pass forward and back.
 std::vector<double> slope_gradient(std::span<const float> masks, std::span<const float> slopes, size_t units);
 
 class Search {

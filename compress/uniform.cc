@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "core/check.h"
-#include "core/error.h"
 #include "nn/fuse.h"
 
 namespace fdi::compress {
@@ -41,16 +40,20 @@ Keep uniform_under_budget(const nn::UnitGroups& groups, std::span<const double> 
   for (const nn::UnitGroup& group : groups.groups)
     for (int width = 1; width < group.count; ++width) steps.push_back((width + 0.5) / group.count);
   std::ranges::sort(steps, std::greater{});
-  double least = 0;
+  std::vector<int> cheapest;
+  double least = INFINITY;
   for (size_t i = 0; i < steps.size(); ++i) {
     // Times have steps of their own: a smaller factor may cost more, so each is asked for.
     const double factor = i == 0 ? 1 : (steps[i - 1] + steps[i]) / 2;
-    const std::vector<int> widths = scaled_widths(groups, factor);
+    std::vector<int> widths = scaled_widths(groups, factor);
     const double costs = cost(widths);
     if (costs <= budget) return best_units(groups, score, widths);
-    least = i == 0 ? costs : std::min(least, costs);
+    if (costs < least) {
+      least = costs;
+      cheapest = std::move(widths);
+    }
   }
-  core::fail("no uniform width costs {:.4g} or less; the least is {:.4g}", budget, least);
+  return best_units(groups, score, cheapest);
 }
 
 }  // namespace fdi::compress

@@ -15,8 +15,8 @@ std::vector<double> weight_scores(const nn::Model& model, const nn::UnitGroups& 
 // By group the width at a factor: rounded, at least 1.
 std::vector<int> scaled_widths(const nn::UnitGroups& groups, double factor);
 
-// The best units at the largest factor, at most 1, whose widths cost no more than the budget. Throws Error where not
-// even one unit a group does.
+// The best units at the largest factor, at most 1, whose widths cost no more than the budget; where there is none, at
+// the factor that costs least.
 Keep uniform_under_budget(const nn::UnitGroups& groups, std::span<const double> score, const Cost& cost, double budget);
 
 }  // namespace fdi::compress

@@ -5,7 +5,7 @@
 
 namespace fdi::compress {
 
-std::vector<Candidate> choose_measured(double max_ms, double least_ms, const std::function<Keep(double ms)>& choose,
+std::vector<Candidate> choose_measured(double max_ms, const std::function<Keep(double ms)>& choose,
                                        const std::function<double(const Keep&)>& predict_ms,
                                        const std::function<std::vector<double>(const std::vector<Keep>&)>& measure_ms,
                                        const VerifyOptions& options) {
@@ -26,7 +26,7 @@ std::vector<Candidate> choose_measured(double max_ms, double least_ms, const std
   for (int round = 0; round < options.rounds; ++round) {
     std::vector<Keep> fresh;
     for (const double part : kAround) {
-      Keep keep = choose(std::max(least_ms, part * max_ms / measured_per_predicted));
+      Keep keep = choose(part * max_ms / measured_per_predicted);
       const auto same = [&](const Candidate& c) { return c.keep == keep; };
       if (std::ranges::none_of(all, same) && std::ranges::find(fresh, keep) == fresh.end())
         fresh.push_back(std::move(keep));

@@ -20,9 +20,9 @@ struct VerifyOptions {
 // Chooses units so that their measured time is just under the budget. In each round three choices around the budget are
 // measured in turn; where none is both under it and within the slack, the budget given to `choose` is scaled by what
 // the model was off by, and the next round begins. Of all, the slowest that keeps the budget is chosen; where none
-// does, the fastest. `least_ms`: choose() is asked for no less. Measured are structures: their time does not depend on
-// weights.
-std::vector<Candidate> choose_measured(double max_ms, double least_ms, const std::function<Keep(double ms)>& choose,
+// does, the fastest. choose(ms): the units of at most `ms` predicted, the fastest there are where none take so little.
+// Measured are structures: their time does not depend on weights.
+std::vector<Candidate> choose_measured(double max_ms, const std::function<Keep(double ms)>& choose,
                                        const std::function<double(const Keep&)>& predict_ms,
                                        const std::function<std::vector<double>(const std::vector<Keep>&)>& measure_ms,
                                        const VerifyOptions& options = {});

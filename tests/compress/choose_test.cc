@@ -6,15 +6,12 @@
 
 #include <cmath>
 
-#include "core/error.h"
 #include "core/rng.h"
 
 namespace fdi::compress {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::ThrowsMessage;
 
 nn::UnitGroups groups_of(const std::vector<int>& counts) {
   nn::UnitGroups groups;
@@ -77,8 +74,8 @@ TEST(Choose, TheLeastIsNotAlwaysOne) {
   const nn::UnitGroups groups = groups_of({20, 5});
   const Cost cost = [](std::span<const int> w) { return (w[0] % 8 == 0 ? 1.0 : 2.0) * w[0] / 4.0 + w[1] + 9.0 / w[0]; };
   EXPECT_THAT(cheapest_widths(groups, cost), ElementsAre(8, 1));
-  EXPECT_THAT([&] { choose_under_budget(groups, std::vector<double>(25, 1.0), cost, 4); },
-              ThrowsMessage<core::Error>(HasSubstr("the least is 4.125")));
+  EXPECT_THAT(widths_of(choose_under_budget(groups, std::vector<double>(25, 1.0), cost, 4)), ElementsAre(8, 1))
+      << "the least there is, 4.125";
   EXPECT_THAT(widths_of(choose_under_budget(groups, std::vector<double>(25, 1.0), cost, 4.2)), ElementsAre(8, 1));
 }
 

@@ -23,7 +23,7 @@ struct Planted {
     Keep keep{{{}}};
     for (int u = 0; u < 400; ++u) {
       keep.units[0].push_back(u);
-      if (predict(keep) <= ms + 1e-9) continue;
+      if (u == 0 || predict(keep) <= ms + 1e-9) continue;  // one unit at least
       keep.units[0].pop_back();
       break;
     }
@@ -31,7 +31,7 @@ struct Planted {
   }
   std::vector<Candidate> run(double max_ms, const VerifyOptions& options = {}) {
     return choose_measured(
-        max_ms, step * ms_per_unit, [&](double ms) { return choose(ms); }, [&](const Keep& k) { return predict(k); },
+        max_ms, [&](double ms) { return choose(ms); }, [&](const Keep& k) { return predict(k); },
         [&](const std::vector<Keep>& keeps) {
           ++rounds;
           std::vector<double> ms;
