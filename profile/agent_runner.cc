@@ -68,19 +68,15 @@ std::string AgentRunner::receive(double seconds) {
   return line;
 }
 
-void AgentRunner::send(const nlohmann::json& request, double seconds) {
-  const auto outcome = agent_->send(request.dump(), seconds);
-  if (outcome != ChildProcess::Outcome::kDone) lose(outcome, seconds);
-}
-
 void AgentRunner::lose(ChildProcess::Outcome outcome, double seconds) {
   const std::string end = agent_->end();
   agent_.reset();
-  throw Lost{outcome == ChildProcess::Outcome::kTimeout ? fmt::format("no answer for {} s", seconds) : end};
+  throw Lost{outcome == ChildProcess::Outcome::kTimeout ? fmt::format("no answer for {:.3g} s", seconds) : end};
 }
 
 nlohmann::json AgentRunner::ask(const nlohmann::json& request, double seconds) {
-  send(request, seconds);
+  if (const auto sent = agent_->send(request.dump(), seconds); sent != ChildProcess::Outcome::kDone)
+    lose(sent, seconds);
   const std::string line = receive(seconds);
   nlohmann::json answer = nlohmann::json::parse(line, nullptr, false);
   if (answer.is_discarded()) {
@@ -98,7 +94,8 @@ nlohmann::json AgentRunner::hello() {
   std::string last;
   size_t bytes = 0;
   try {
-    send(device::hello_request(settings_), patience_.hello_seconds);
+    const auto sent = agent_->send(device::hello_request(settings_).dump(), patience_.hello_seconds);
+    if (sent == ChildProcess::Outcome::kTimeout) lose(sent, patience_.hello_seconds);  // one that has ended told why
     for (int lines = 0; lines < kMostLines && bytes < kMostBytes; ++lines) {
       const std::string line = receive(patience_.hello_seconds - (core::monotonic_seconds() - begin));
       nlohmann::json answer = nlohmann::json::parse(line, nullptr, false);

@@ -35,7 +35,6 @@ class AgentRunner : public Runner {
     std::string how;
   };
   // These throw Lost.
-  void send(const nlohmann::json& request, double seconds);
   std::string receive(double seconds);  // a line
   [[noreturn]] void lose(ChildProcess::Outcome outcome, double seconds);
   nlohmann::json ask(const nlohmann::json& request, double seconds);
