@@ -17,10 +17,11 @@ bool knows_locks(const std::string& path) {
 }
 
 [[noreturn]] void fail_without_locks(const std::string& path, const std::string& reason) {
-  core::fail_as(core::ErrorCode::kSystem,
-                "{}: this disk gives no file locks, or no memory shared between processes{}, as many network disks; a "
-                "database needs both: give a file on a local disk with --db or FASTDEEPIOT_DB",
-                path, reason);
+  core::fail_as(
+      core::ErrorCode::kSystem,
+      "{}: this disk gives no file locks, or no memory shared between processes{}, like many network disks, and a "
+      "database needs both: give a file on a local disk with --db or FASTDEEPIOT_DB",
+      path, reason);
 }
 
 }  // namespace
