@@ -12,6 +12,7 @@
 #include <csignal>
 #include <thread>
 
+#include "core/file.h"
 #include "tests/datasets/files.h"
 
 namespace fdi::datasets {
@@ -204,6 +205,18 @@ TEST_F(DownloadTest, AFullDiskIsAnErrorThatKeepsThePart) {
   EXPECT_EQ(read_bytes(path("cache/data.bin.part")), first(40000));
   run();
   EXPECT_EQ(read_bytes(path("cache/data.bin")), body_);
+}
+
+TEST_F(DownloadTest, OneProcessAtATime) {
+  fs::create_directories(path("cache"));
+  {
+    const core::FileLock other(path("cache/.data.bin.fastdeepiot-lock"), "fastdeepiot data download");
+    EXPECT_THAT(failure(), AllOf(HasSubstr("cache/data.bin: being downloaded by process "), HasSubstr("wait for it")));
+  }
+  run();
+  EXPECT_FALSE(fs::exists(path("cache/.data.bin.fastdeepiot-lock")));
+  const core::FileLock other(path("cache/.data.bin.fastdeepiot-lock"), "fastdeepiot data download");
+  EXPECT_EQ(run(), path("cache/data.bin")) << "what is there needs no lock";
 }
 
 TEST_F(DownloadTest, FoldersThatCannotBeMadeAndUnknownNames) {
