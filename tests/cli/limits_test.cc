@@ -67,7 +67,7 @@ TEST_F(Limits, AFileThatMayNotGrowIsSaidAndNothingIsLeft) {
 TEST_F(Limits, FoldersWithoutPermissionAreNamed) {
   if (!others_may_run_it()) GTEST_SKIP() << "another user may not run " << FDI_PROGRAM;
   fs::create_directories(path("secret/runs"));
-  fs::permissions(path("secret"), fs::perms::owner_all);
+  fs::permissions(path("secret"), fs::perms::none);
   const std::vector<std::vector<std::string>> commands = {
       train("secret/x"),
       {"train", "--out", "secret/x", "--resume"},
@@ -94,6 +94,7 @@ TEST_F(Limits, FoldersWithoutPermissionAreNamed) {
     expect_one_line(r);
     EXPECT_THAT(r.err, AllOf(HasSubstr("secret"), HasSubstr("Permission denied")));
   }
+  fs::permissions(path("secret"), fs::perms::owner_all);
 }
 
 TEST_F(Limits, ThreadsThatMayNotBeStarted) {

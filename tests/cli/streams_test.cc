@@ -68,6 +68,30 @@ TEST_F(Streams, StandardErrorThatFailsChangesNothing) {
     EXPECT_EQ(r.status, 0);
     EXPECT_THAT(r.out, HasSubstr("accuracy"));
   }
+  const std::vector<std::string> profile = {"profile", "--op", "fc",   "--samples", "3", "--passes",
+                                            "2",       "--db", "a.db", "--threads", "1"};
+  const std::vector<std::string> compress = {"compress",
+                                             "--model",
+                                             "shown/model.safetensors",
+                                             "--data",
+                                             kData,
+                                             "--method",
+                                             "knapsack",
+                                             "--target-size",
+                                             "60%",
+                                             "--epochs",
+                                             "1",
+                                             "--threads",
+                                             "2",
+                                             "--stage-steps",
+                                             "2",
+                                             "--search-batch",
+                                             "16",
+                                             "--out",
+                                             "small"};
+  EXPECT_EQ(run(profile, [] { full(STDERR_FILENO); }).status, 0);
+  EXPECT_EQ(run(compress, [] { full(STDERR_FILENO); }).status, 0);
+  EXPECT_TRUE(fs::exists(path("small/result.json")));
 }
 
 TEST_F(Streams, ATerminalThatGoesChangesNothing) {
