@@ -1,8 +1,10 @@
 #include "cli/measuring_lock.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cctype>
+#include <filesystem>
 
 #include "core/error.h"
 
@@ -18,7 +20,8 @@ std::string file_of(const std::string& database, std::string what) {
   std::string name;
   for (const char c : what.substr(0, kMost))
     name += std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' ? c : '_';
-  return database + "." + name + ".lock";
+  const std::filesystem::path file(database);
+  return file.parent_path() / fmt::format(".{}.{}.lock", file.filename().string(), name);
 }
 
 }  // namespace
