@@ -9,6 +9,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <string_view>
 
 #include "core/cpu.h"
 #include "core/text.h"
@@ -67,6 +68,13 @@ std::string key(const Identity& d) {
                                  d.engine_version, d.isa, d.threads, d.threads == 1 ? "thread" : "threads");
   if (d.frequency_mhz > 0) text += fmt::format(" | {} MHz", d.frequency_mhz);
   if (d.emulated) text += " | emulated";
+  return text;
+}
+
+std::string label(const Identity& device) {
+  std::string text = key(device);
+  constexpr std::string_view kUnknown = "unknown | ";
+  while (text.starts_with(kUnknown)) text.erase(0, kUnknown.size());
   return text;
 }
 

@@ -22,6 +22,8 @@ struct Identity {
 
 // Fields that make a device, joined: equal keys, comparable times.
 std::string key(const Identity& identity);
+// The key for a picture's title: without what the system does not tell.
+std::string label(const Identity& identity);
 // This machine with the engine, ISA and threads in force. `root` holds proc/ and sys/.
 Identity this_device(const std::string& engine, const std::string& engine_version, const std::string& root = "/");
 // Empty where the clock is fixed, or nothing is told; else what may change it and the commands that fix it.

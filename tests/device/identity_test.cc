@@ -108,7 +108,11 @@ TEST(Identity, KeyTellsDevicesApart) {
                          .frequency_mhz = 1500,
                          .governor = "performance"};
   EXPECT_EQ(key(base), "board | A72 | Linux 6.1 aarch64 | native 1 | neon | 1 thread | 1500 MHz");
+  EXPECT_EQ(label(base), key(base));
   Identity other = base;
+  other.machine = "unknown";
+  EXPECT_EQ(label(other), "A72 | Linux 6.1 aarch64 | native 1 | neon | 1 thread | 1500 MHz");
+  other = base;
   other.governor = "ondemand";
   other.boost = true;
   EXPECT_EQ(key(other), key(base));
