@@ -1,28 +1,69 @@
 // See sweep_sizes.h.
 #include "cli/sweep_sizes.h"
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "cli/suggest.h"
 #include "core/error.h"
 #include "nn/layer.h"
 
 namespace fdi::cli {
 namespace {
 
-constexpr struct {
-  const char* name;
+struct Size {
+  std::string_view name;
   int SweptLayer::*value;
-} kFields[] = {{"in_height", &SweptLayer::in_height},
-               {"in_width", &SweptLayer::in_width},
-               {"in_channel", &SweptLayer::in_channel},
-               {"out_channel", &SweptLayer::out_channel},
-               {"in_dim", &SweptLayer::in_channel},
-               {"out_dim", &SweptLayer::out_channel},
-               {"kernel_height", &SweptLayer::kernel_height},
-               {"kernel_width", &SweptLayer::kernel_width},
-               {"stride", &SweptLayer::stride},
-               {"step", &SweptLayer::step}};
+};
+constexpr Size kFields[] = {{"in_height", &SweptLayer::in_height},
+                            {"in_width", &SweptLayer::in_width},
+                            {"in_channel", &SweptLayer::in_channel},
+                            {"out_channel", &SweptLayer::out_channel},
+                            {"in_dim", &SweptLayer::in_channel},
+                            {"out_dim", &SweptLayer::out_channel},
+                            {"kernel_height", &SweptLayer::kernel_height},
+                            {"kernel_width", &SweptLayer::kernel_width},
+                            {"stride", &SweptLayer::stride},
+                            {"step", &SweptLayer::step}};
+
+bool is_image(nn::Op op) { return op == nn::Op::kConv2d || op == nn::Op::kMaxPool || op == nn::Op::kAvgPool; }
+
+// Those sizes that the op has.
+std::vector<std::string> size_names(nn::Op op) {
+  const bool recurrent = op == nn::Op::kGru || op == nn::Op::kLstm;
+  if (!is_image(op) && !recurrent && op != nn::Op::kFc)
+    core::fail("--op {}: sweep knows conv2d, fc, gru, lstm, max_pool and avg_pool", nn::op_name(op));
+  std::vector<std::string> names;
+  for (const auto& f : kFields) {
+    const std::string name(f.name);
+    const bool dim = name.ends_with("_dim"), step = name == "step";
+    if (is_image(op) ? !dim && !step && !(name == "out_channel" && op != nn::Op::kConv2d) : dim || (step && recurrent))
+      names.push_back(name);
+  }
+  return names;
+}
+
+// What a name that the op lacks may have meant: "out-channel" or, of a gru, "out_channel": out_dim; "kernel": both of
+// its sides; else the nearest. Empty: nothing.
+std::string meant(std::string word, const std::vector<std::string>& names) {
+  std::ranges::replace(word, '-', '_');
+  if (word.size() > 2 && word.ends_with('s')) word.pop_back();
+  const auto value_of = [](const std::string& name) {
+    const auto* f = std::ranges::find(kFields, name, &Size::name);
+    return f == std::end(kFields) ? nullptr : f->value;
+  };
+  std::string within;
+  for (const std::string& name : names) {
+    if (name == word || (value_of(word) != nullptr && value_of(word) == value_of(name))) return name;
+    if (!word.empty() && name.find(word) != std::string::npos) within += (within.empty() ? "" : ",") + name;
+  }
+  return within.empty() ? nearest(word, names) : within;
+}
 
 int number(const std::string& text, const std::string& flag) {
   size_t used = 0;
@@ -45,7 +86,8 @@ std::pair<int, int> read_extent(const std::string& text, const std::string& flag
   return {first, x == std::string::npos ? first : number(text.substr(x + 1), flag)};
 }
 
-Vary read_vary(const std::string& text) {
+Vary read_vary(const std::string& text, nn::Op op) {
+  const std::vector<std::string> names = size_names(op);
   const std::string flag = "--vary " + text;
   const size_t equals = text.find('='), dots = text.find("..");
   if (equals == std::string::npos || dots == std::string::npos || dots < equals)
@@ -55,10 +97,11 @@ Vary read_vary(const std::string& text) {
     const size_t end = std::min(text.find(',', at), equals);
     vary.fields.push_back(text.substr(at, end - at));
     at = end + 1;
-    std::string known;
-    for (const auto& f : kFields) known += (known.empty() ? "" : ", ") + std::string(f.name);
-    if (std::ranges::none_of(kFields, [&](const auto& f) { return vary.fields.back() == f.name; }))
-      core::fail("{}: '{}' is no field; known are {}", flag, vary.fields.back(), known);
+    const std::string& field = vary.fields.back();
+    if (std::ranges::find(names, field) != names.end()) continue;
+    const std::string near = meant(field, names);
+    core::fail("{}: {} has no size '{}'; {}it has {}", flag, nn::op_name(op), field,
+               near.empty() ? "" : fmt::format("did you mean {}? ", near), fmt::join(names, ", "));
   }
   const size_t colon = text.find(':', dots);
   vary.low = number(text.substr(equals + 1, dots - equals - 1), flag);
@@ -72,8 +115,7 @@ std::vector<SweptLayer> combine_sizes(const std::vector<Vary>& varies, const Swe
   constexpr size_t kMost = 100'000;
   std::vector<SweptLayer> out = {layer};
   for (const Vary& vary : varies) {
-    const int values = (vary.high - vary.low) / vary.step + 1;
-    if (out.size() * static_cast<size_t>(values) > kMost)
+    if (out.size() * static_cast<size_t>(vary.values()) > kMost)
       core::fail("--vary: more than {} combinations; give a larger STEP", kMost);
     std::vector<SweptLayer> wider;
     for (const SweptLayer& of : out)
@@ -101,10 +143,8 @@ device::Component swept_component(nn::Op op, const SweptLayer& l, nn::Padding pa
     c.in = {{l.in_channel}};
   } else if (op == nn::Op::kGru || op == nn::Op::kLstm) {
     c.in = {{l.step, l.in_channel}};
-  } else if (op == nn::Op::kConv2d || op == nn::Op::kMaxPool || op == nn::Op::kAvgPool) {
-    c.in = {{l.in_height, l.in_width, l.in_channel}};
   } else {
-    core::fail("--op {}: sweep knows conv2d, fc, gru, lstm, max_pool and avg_pool", nn::op_name(op));
+    c.in = {{l.in_height, l.in_width, l.in_channel}};
   }
   attr.relu = op == nn::Op::kConv2d || op == nn::Op::kFc;
   nn::check_shape("sweep:", "the input", c.in[0]);
@@ -114,13 +154,7 @@ device::Component swept_component(nn::Op op, const SweptLayer& l, nn::Padding pa
 
 nlohmann::json sizes_json(nn::Op op, const SweptLayer& l) {
   nlohmann::json config = {{"op", nn::op_name(op)}};
-  const bool image = op == nn::Op::kConv2d || op == nn::Op::kMaxPool || op == nn::Op::kAvgPool;
-  for (const auto& f : kFields) {
-    const std::string name = f.name;
-    const bool dim = name.ends_with("_dim"), channel = name.ends_with("_channel"), step = name == "step";
-    const bool has = image ? !dim && !step : dim || (step && op != nn::Op::kFc);
-    if (has && !(channel && !image)) config[name] = l.*f.value;
-  }
+  for (const std::string& name : size_names(op)) config[name] = l.*std::ranges::find(kFields, name, &Size::name)->value;
   return config;
 }
 

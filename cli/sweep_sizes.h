@@ -18,17 +18,19 @@ struct SweptLayer {
 struct Vary {
   std::vector<std::string> fields;
   int low = 0, high = 0, step = 1;
+  int values() const { return (high - low) / step + 1; }
 };
 
 // "24x32"; "24" is both. Throws Error naming `flag` for what is no size.
 std::pair<int, int> read_extent(const std::string& text, const std::string& flag);
 
-Vary read_vary(const std::string& text);  // throws Error for unknown fields and empty ranges
+// Throws Error for an op that cannot be swept, for sizes that the op lacks (naming those that it has) and empty ranges.
+Vary read_vary(const std::string& text, nn::Op op);
 
 // `layer` with every combination of the values of all `varies`; throws Error for more than 100000.
 std::vector<SweptLayer> combine_sizes(const std::vector<Vary>& varies, const SweptLayer& layer);
 
-// Throws Error for an op that cannot be swept, and where the window does not fit into the image.
+// Throws Error where the window does not fit into the image.
 device::Component swept_component(nn::Op op, const SweptLayer& layer, nn::Padding padding);
 
 nlohmann::json sizes_json(nn::Op op, const SweptLayer& layer);  // the sizes that the op has, by name
