@@ -85,6 +85,17 @@ Chosen read_samples(const FitFlags& flags, std::optional<profile::Store>& store)
   return {set, true, std::move(runner)};
 }
 
+// The device of the samples, where --device leads to it; null: to another one.
+std::unique_ptr<profile::Runner> reach(const ProfilingOptions& options, const device::Identity& device) {
+  try {
+    std::unique_ptr<profile::Runner> runner = make_runner(options);
+    if (device::key(runner->identity()) == device::key(device)) return runner;
+  } catch (const core::Error& e) {
+    note("{}", e.what());
+  }
+  return nullptr;
+}
+
 std::string quality_table(const profile::TimeModel& model) {
   std::string text = fmt::format("{:<15} {:>7} {:>8} {:>7} {:>11} {:>7} {:>10} {:>10} {:>11}\n", "op", "samples",
                                  "held out", "MAPE", "MAE (us)", "R2", "within 5%", "within 10%", "noise floor");
@@ -118,7 +129,10 @@ void fit(const FitFlags& flags) {
   for (const profile::Sample& sample : set.samples) components.push_back(sample.component);
   warn_if_noisy(model, components);
   if (!flags.out.empty()) core::write_file_atomically(flags.out, model.to_json().dump(2) + "\n");
-  if (!flags.figures.empty()) draw_figures(flags.figures, set, model, options);
+  if (!flags.figures.empty()) {
+    const std::unique_ptr<profile::Runner> reached = runner ? nullptr : reach(flags.profiling, set.device);
+    draw_figures(flags.figures, set, model, options, runner ? runner.get() : reached.get());
+  }
   const CommonOptions& common = flags.profiling.common;
   print(common, fmt::format("{}{}\n\n{}\n{}", device::key(set.device),
                             set.device.emulated ? "  (EMULATED: these times mean nothing)" : "", model.rules(),
@@ -173,8 +187,10 @@ void add_fit(CLI::App& app) {
                     "Also fit SVR, DT, RF, GBRT, DNN (scikit-learn) and FLOPs alone on the same samples: Table 5");
   command->add_option("--out", flags->out, "Also write the model to a file")->type_name("FILE");
   command
-      ->add_option("--figures", flags->figures,
-                   "Write the model's data and draw its trees (figure 2) and the safe region (figure 4) in this folder")
+      ->add_option(
+          "--figures", flags->figures,
+          "Write the model's data and draw its trees (figure 2) and the safe region (figure 4) in this folder; on the "
+          "device of the samples ten layers of that region are timed before and after widening")
       ->type_name("DIR");
   command->add_flag("--force", flags->force, "Learn from an emulated device too");
   command->footer(
