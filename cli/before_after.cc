@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <nlohmann/json.hpp>
+#include <span>
 
-#include "core/threads.h"
-#include "kernels/isa.h"
+#include "device/identity.h"
 #include "nn/fuse.h"
 #include "nn/network.h"
 #include "nn/summary.h"
@@ -20,6 +21,17 @@ nlohmann::json widths_to_json(const nn::NetworkSpec& spec) {
   return widths;
 }
 
+std::string model_digest(const nn::Model& model) {
+  uint64_t hash = 0xcbf29ce484222325;  // FNV-1a, 64 bits
+  const auto add = [&](std::span<const std::byte> bytes) {
+    for (const std::byte b : bytes) hash = (hash ^ std::to_integer<uint64_t>(b)) * 0x100000001b3;
+  };
+  const std::string widths = widths_to_json(model.spec).dump();
+  add(std::as_bytes(std::span(widths)));
+  add(std::as_bytes(model.parameters.all()));
+  return fmt::format("{:016x}", hash);
+}
+
 double peak_memory_mib(const nn::NetworkSpec& spec) {
   return static_cast<double>(nn::Network::plan(nn::inference_spec(spec), 1, nn::Mode::kInference).total()) / (1 << 20);
 }
@@ -29,6 +41,8 @@ nlohmann::json measure_before_after(const BeforeAfter& pair) {
 }
 
 nlohmann::json before_after_json(const BeforeAfter& pair, const std::vector<profile::NetworkTiming>& times) {
+  const bool foreign = times.empty() && pair.time_model != nullptr;
+  const device::Identity device = foreign ? pair.time_model->device() : pair.timed.identity();
   nlohmann::json measured_before, measured_after, spread;
   if (!times.empty()) {
     measured_before = times[0].total.median_us / 1000;
@@ -50,9 +64,10 @@ nlohmann::json before_after_json(const BeforeAfter& pair, const std::vector<prof
   nlohmann::json result = {{"before_ms", {{"measured", measured_before}, {"predicted", predicted_before}}},
                            {"after_ms", {{"measured", measured_after}, {"predicted", predicted_after}}},
                            {"spread", spread},
-                           {"engine", pair.timed.identity().engine},
-                           {"threads", core::threads()},
-                           {"isa", kernels::isa()},
+                           {"machine", device::key(device)},
+                           {"engine", device.engine},
+                           {"threads", device.threads},
+                           {"isa", device.isa},
                            {"parameters", after.parameters},
                            {"parameters_before", before.parameters},
                            {"flops", after.flops},
@@ -98,9 +113,13 @@ std::string before_after_text(const BeforeAfter& pair, const nlohmann::json& res
     line("predicted time", result["before_ms"]["predicted"], result["after_ms"]["predicted"], "ms");
   if (!result["after_ms"]["measured"].is_null())
     line("measured time", result["before_ms"]["measured"], result["after_ms"]["measured"], "ms");
+  const std::string of = pair.time_model ? device::key(pair.time_model->device()) : "";
+  const bool elsewhere = !of.empty() && of != device::key(pair.timed.identity());
+  if (elsewhere) text += fmt::format("predicted for: {}\n", of);
   if (pair.max_difference)
     text += fmt::format("largest difference of outputs {:.3g}{}\n", *pair.max_difference, pair.compared_with);
   if (result["after_ms"]["measured"].is_null()) return text;
+  if (elsewhere) return text + fmt::format("timed on: {}\n", result["machine"].get<std::string>());
   return text + fmt::format("timed: {} engine, {}, {}\n", result["engine"].get<std::string>(), on_threads,
                             result["isa"].get<std::string>());
 }

@@ -22,9 +22,10 @@ struct BeforeAfter {
 };
 
 // Times both here, in turn: {before_ms: {measured, predicted}, after_ms, widths, widths_before, parameters, flops,
-// peak_memory_mib, ..., layers: [{name, before_us, after_us}] as predicted, max_abs_output_difference}.
+// peak_memory_mib, ..., layers: [{name, before_us, after_us}] as predicted, max_abs_output_difference, machine, engine,
+// threads, isa: of the device whose times they are}.
 nlohmann::json measure_before_after(const BeforeAfter& pair);
-// The same of times that were taken: of the two, or none: measured is null.
+// The same of times that were taken: of the two, or none: measured is null, and the device is the time model's.
 nlohmann::json before_after_json(const BeforeAfter& pair, const std::vector<profile::NetworkTiming>& times);
 // Of that, what result.json holds by other names: {predicted_ms, predicted_ms_original, ..., widths, widths_original}.
 nlohmann::json result_fields(const nlohmann::json& compared);
@@ -32,6 +33,8 @@ std::string before_after_text(const BeforeAfter& pair, const nlohmann::json& res
 
 // {"conv1_1": 64, ...}: units of every layer that has some.
 nlohmann::json widths_to_json(const nn::NetworkSpec& spec);
+// Of widths and weights: tells which network another was made from.
+std::string model_digest(const nn::Model& model);
 // Of inference with batch 1 on core::threads() threads: weights, planned activations and scratch.
 double peak_memory_mib(const nn::NetworkSpec& spec);
 

@@ -16,6 +16,7 @@
 #include "cli/terminal.h"
 #include "compress/budget.h"
 #include "compress/shrink.h"
+#include "compress/uniform.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/restart.h"
@@ -56,12 +57,54 @@ std::optional<ChosenTimeModel> choose_time_model(const CompressFlags& flags, con
   if (flags.resume && run.has(kTimeModel)) timing.model = run.file(kTimeModel);
   const AsTimed timed(timing);
   auto found = find_time_model(timing, timed.identity(), network);
-  if (!found && (flags.method == "fastdeepiot" || flags.search.max_ms > 0))
+  if (!found && (flags.method == "fastdeepiot" || flags.max_ms))
     fail_no_time_model(timing, timed.identity(), network, flags.model);
   if (!found) return found;
-  if (found->forced()) note("{}", found->note);
+  if (found->forced() && flags.verify == "on")
+    core::fail("{}: what a network takes there cannot be measured here; leave out --verify on", found->note);
+  if (found->forced()) note("{}: times are predicted for it, and nothing is timed here", found->note);
   warn_outside(profile::predict_network(found->model, network));
   return found;
+}
+
+// Throws Error where nothing can come of it: said before any training.
+void check_reachable(const CompressFlags& flags, const compress::SearchState& state, const compress::Costs& costs,
+                     const profile::TimeModel* model) {
+  compress::check_budgets(costs.limits, state.model.spec, state.groups, model);
+  if (flags.method != "uniform") return;
+  const compress::Cost share = compress::largest_share(costs.limits);
+  const auto score = compress::weight_scores(state.model, state.groups);
+  if (share(widths_of(compress::uniform_under_budget(state.groups, score, share, 1))) > 1)
+    core::fail(
+        "--method uniform: no network of uniform width keeps {}, though others do; ask for more, or take another "
+        "--method",
+        target_text(state.config));
+}
+
+// Of each budget that the network does not keep: "11.7 ms of time (predicted), the budget 9 ms of time". A time is
+// judged by the clock where the network was timed, else by the time model.
+std::string missed_budgets(const compress::Costs& costs, const compress::Keep& keep, const json& compared) {
+  std::string missed;
+  for (const compress::Limit& limit : costs.limits) {
+    double got = limit.what.cost(widths_of(keep));
+    const json& measured = compared["after_ms"]["measured"];
+    const bool timed = limit.what.name == "time";
+    if (timed && !measured.is_null()) got = measured;
+    if (got / limit.most <= 1) continue;
+    missed += fmt::format("{}{}{}, the budget {}", missed.empty() ? "" : "; ", compress::amount(limit.what, got),
+                          !timed               ? ""
+                          : measured.is_null() ? " (predicted)"
+                                               : " (measured)",
+                          compress::amount(limit.what, limit.most));
+  }
+  return missed;
+}
+
+const char* what_to_do(const CompressFlags& flags, bool by_clock, bool unchanged) {
+  if (unchanged) return "the time model says that it needs no compression: profile and fit anew, or ask for less";
+  if (by_clock) return "run again when the machine is quiet, or ask for more";
+  if (flags.verify == "off" && flags.max_ms) return "choose by what is measured (--verify on), or ask for more";
+  return "take another --method, or ask for more";
 }
 
 compress::Costs costs_of(const CompressFlags& flags, const compress::SearchState& state,
@@ -105,15 +148,17 @@ nn::Model fine_tune(nn::Model small, const nn::Model& original, const CompressFl
 void compress_model(const CompressFlags& flags) {
   if (core::threads() > 1) core::restart_with({core::kShortSpins});
   const double begin = core::monotonic_seconds();
-  RunFolder run(flags.out, "compress", flags.resume);
   const nn::Model original = nn::load_model(flags.model);
+  RunFolder run(flags.out, "compress", flags.resume);
   const ImageFacts facts = image_facts(original.metadata, flags.model);
   compress::SearchState state = prepare(flags, run, original);
   const nn::TrainConfig tuning = fine_tune_config(flags, state.config);
   const std::optional<ChosenTimeModel> time_model = choose_time_model(flags, run, original.spec);
   const profile::TimeModel* model = time_model ? &time_model->model : nullptr;
+  const bool foreign = time_model && time_model->forced();
   const compress::Costs costs = costs_of(flags, state, model);
-  compress::check_budgets(costs.limits, state.model.spec, state.groups, model);
+  const std::string kept = compress::kept_already(costs.limits, state.groups);
+  if (kept.empty()) check_reachable(flags, state, costs, model);
   const TrainingImages images =
       open_compression_images(state.config.data, state.config.seed, original.metadata, flags.model,
                               state.model.metadata, flags.resume, run.file(kSearchFile));
@@ -125,30 +170,35 @@ void compress_model(const CompressFlags& flags) {
   LoaderSource train(images.train, facts.normalization,
                      training_loader(state.config.data, state.config.batch, state.config.seed));
   LoaderSource validation(images.validation, facts.normalization, judging_loader(state.config.batch));
-  CompressRun work{flags, run, state, costs, model, train, validation};
-  Chosen chosen = choose_structure(work);
-  const nn::Model small = fine_tune(std::move(chosen.small), original, flags, tuning, run, images);
+  const bool by_clock = state.config.max_ms > 0 && flags.verify != "off" && !foreign;
+  CompressRun work{flags, run, state, costs, by_clock, train, validation};
+  Chosen chosen = kept.empty() ? choose_structure(work) : keep_structure(work);
+  const nn::Model small =
+      kept.empty() ? fine_tune(std::move(chosen.small), original, flags, tuning, run, images) : std::move(chosen.small);
   nn::save_model(run.model(), small.spec, small.parameters, small.metadata);
 
   const double accuracy = judge(small, images.test, flags.fine_tune_batch).accuracy();
   const double accuracy_original = judge(original, images.test, flags.fine_tune_batch).accuracy();
   const AsTimed timed(flags.timing);
   const BeforeAfter pair{original, small, timed, model};
-  const json compared = measure_before_after(pair);
-  const std::vector<compress::Candidate> measured =
-      chosen.candidates[0].measured_ms > 0 ? chosen.candidates : std::vector<compress::Candidate>{};
-  const json result = compress_result_to_json({flags, state, tuning, time_model ? &*time_model : nullptr, original,
-                                               small, measured, accuracy, accuracy_original, compared, timed.identity(),
-                                               core::monotonic_seconds() - begin});
+  const json compared = foreign ? before_after_json(pair, {}) : measure_before_after(pair);
+  const compress::Keep& keep = std::ranges::find_if(chosen.candidates, &compress::Candidate::chosen)->keep;
+  const std::string missed = missed_budgets(costs, keep, compared);
+  const json result = compress_result_to_json(
+      {flags, state, tuning, time_model ? &*time_model : nullptr, original, small, chosen.candidates, accuracy,
+       accuracy_original, compared, by_clock, missed, images.train->size(), core::monotonic_seconds() - begin});
   core::write_file_atomically(run.file(kResultFile), result.dump(2) + "\n");
   print(flags.common,
         before_after_text(pair, compared) + fmt::format("test accuracy {:.2f}%, was {:.2f}%\nmodel: {}\n",
                                                         100 * accuracy, 100 * accuracy_original, run.model()));
+  if (!kept.empty())
+    print(flags.common, fmt::format("nothing to compress: the network meets what is asked for already: it has {}; the "
+                                    "model is a copy of it\n",
+                                    kept));
   write_result(flags.common, result);
-  const double ms = compared["after_ms"]["measured"];
-  if (state.config.max_ms > 0 && ms > state.config.max_ms)
-    note("the budget of {:g} ms is exceeded: {:.4g} ms were measured; {}", state.config.max_ms, ms,
-         flags.verify == "off" ? "choose by what is measured (--verify on)" : "the machine may have been busy");
+  if (missed.empty()) return;
+  core::fail_as(core::ErrorCode::kUnmet, "the network misses its budget: {}; {} holds it all the same; {}", missed,
+                flags.out, what_to_do(flags, by_clock, !kept.empty()));
 }
 
 }  // namespace

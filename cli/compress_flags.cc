@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <array>
+#include <cmath>
 #include <cstdlib>
 
 #include "core/error.h"
@@ -42,6 +43,13 @@ double read_part(const std::string& text) {
   return value;
 }
 
+// 0 where the flag is not given.
+double read_positive(const char* flag, const std::optional<double>& value, const char* what) {
+  if (value && !(*value > 0 && std::isfinite(*value)))
+    core::fail("{} {:g}: wanted {}, more than 0", flag, *value, what);
+  return value.value_or(0);
+}
+
 }  // namespace
 
 compress::SearchConfig short_recipe() {
@@ -71,22 +79,25 @@ std::string target_text(const compress::SearchConfig& config) {
 
 compress::SearchConfig search_config(const CompressFlags& flags, int image_size) {
   const Method& method = find_method(flags.method);
-  if (!method.weighs_cost && flags.search.lambda > 0)
-    core::fail("--lambda {}: {} has no cost to weigh; take --method deepiot+flops or fastdeepiot", flags.search.lambda,
+  compress::SearchConfig config = flags.search;
+  config.max_ms = read_positive("--max-ms", flags.max_ms, "milliseconds of an inference");
+  config.max_mb = read_positive("--max-mb", flags.max_mb, "MB of memory");
+  config.target_size = flags.size ? read_part(*flags.size) : 0;
+  config.lambda = read_positive("--lambda", flags.lambda, "units of the loss (left out, it is found from the budgets)");
+  if (!method.weighs_cost && flags.lambda)
+    core::fail("--lambda {}: {} has no cost to weigh; take --method deepiot+flops or fastdeepiot", *flags.lambda,
                flags.method);
   if (!method.weighs_cost && flags.search.cost_as_reward)
     core::fail("--cost-as-reward: {} has no cost; take --method deepiot+flops or fastdeepiot", flags.method);
-  if (flags.size.empty() && !(flags.search.max_ms > 0) && !(flags.search.max_mb > 0))
+  if (!flags.size && !flags.max_ms && !flags.max_mb)
     core::fail("what is the target? give --max-ms, --max-mb or --target-size, e.g. --target-size 10%");
   if (!(flags.validation > 0 && flags.validation < 1))
     core::fail("--validation {}: wanted 0 < fraction < 1", flags.validation);
   if (!flags.gradient.empty() && flags.gradient != "score" && flags.gradient != "slope")
     core::fail("--gradient {}: wanted score or slope", flags.gradient);
   check_on_off("--augment", flags.augment);
-  check_on_off("--verify", flags.verify);
-  compress::SearchConfig config = flags.search;
+  if (!flags.verify.empty()) check_on_off("--verify", flags.verify);
   config.seed = flags.common.seed;
-  config.target_size = flags.size.empty() ? 0 : read_part(flags.size);
   config.find_lambda = method.weighs_cost && !(config.lambda > 0);
   config.by_slopes = flags.gradient.empty() ? method.by_slopes && !config.cost_as_reward : flags.gradient == "slope";
   const bool published = method.by_slopes && !config.by_slopes;
@@ -131,7 +142,7 @@ void add_compress_options(CLI::App& command, CompressFlags& flags) {
       "knapsack: saliency per cost, under a budget that falls");
   command
       .add_option(
-          "--lambda", flags.search.lambda,
+          "--lambda", flags.lambda,
           "What a MFLOP, or a millisecond, counts as, in units of the loss; found from the budgets unless given")
       ->type_name("X");
   command.add_flag("--cost-as-reward", flags.search.cost_as_reward,
@@ -148,14 +159,17 @@ void add_compress_options(CLI::App& command, CompressFlags& flags) {
           "the search stops then, to the budget; 0: the search alone [10 with fastdeepiot by slopes, else 0; "
           "knapsack: 20, from the whole network]")
       ->type_name("N");
-  add("--verify", flags.verify, "on|off",
-      "With --max-ms: time the best structures here, and choose by what is measured");
+  command
+      .add_option("--verify", flags.verify,
+                  "With --max-ms: time the best structures here, and choose by what is measured [on; off with the "
+                  "model of another device (--force), which cannot be timed here]")
+      ->type_name("on|off");
   add("--out", flags.out, "RUN", "Folder of this run: checkpoints, keep.json, result.json and model.safetensors")
       ->required();
   command.add_flag("--resume", flags.resume, "Go on from RUN's checkpoints, with the same flags");
-  budget("--max-ms", flags.search.max_ms, "X",
+  budget("--max-ms", flags.max_ms, "X",
          "Milliseconds of an inference, one image at a time; needs a time model (profile, then fit)");
-  budget("--max-mb", flags.search.max_mb, "X",
+  budget("--max-mb", flags.max_mb, "X",
          "Peak memory of an inference, one image at a time, in MiB (2^20 bytes): weights and planned activations");
   budget("--target-size", flags.size, "PART", "Part of the parameters, e.g. 10%");
   const auto recipe = [&](const char* name, auto& value, const char* type, const char* help) {
@@ -185,6 +199,14 @@ void add_compress_options(CLI::App& command, CompressFlags& flags) {
       "accuracy with units weighted by their probability, the predicted time. A kill at any moment costs at most a\n"
       "stage. The published recipe: --start 0.5 --threshold-start 0 --threshold-step 0.025 --threshold-end 0.825\n"
       "--stage-steps 500 --critic-lr 1e-4 --compressor-lr 1e-3; it wants a wide network and much time.\n\n"
+      "--method fastdeepiot is not the paper's as published: its schedule is the short one above; the compressor "
+      "takes\n"
+      "the loss's slopes, not scores; the search ends at 1.3 times the budget, and rounds of saliency per cost lead "
+      "from\n"
+      "there to it; the widths are chosen by exact times, in place of Algorithm 2, which `expand --expand paper` is.\n"
+      "The paper's: --gradient score --rounds 0 --verify off with the published recipe, then `expand`.\n\n"
+      "RUN always holds the network in the end. Exit status 1: it misses a budget, as the last line says. Where the\n"
+      "network keeps all budgets already, RUN/model.safetensors is a copy of it.\n\n"
       "Example:\n"
       "  fastdeepiot profile --for runs/vgg/model.safetensors && fastdeepiot fit\n"
       "  fastdeepiot compress --model runs/vgg/model.safetensors --data cifar10 --method fastdeepiot --max-ms 2 \\\n"

@@ -20,9 +20,12 @@ compress::SearchConfig short_recipe();
 struct CompressFlags {
   CommonOptions common;
   TimingOptions timing;
-  std::string model, data = "cifar10", method = "deepiot", size, out, augment = "on", verify = "on";
-  std::string gradient;       // empty: the method's
-  std::optional<int> rounds;  // none: the method's
+  std::string model, data = "cifar10", method = "deepiot", out, augment = "on";
+  std::string verify;                            // empty: on where the time model is of what times here
+  std::string gradient;                          // empty: the method's
+  std::optional<int> rounds;                     // none: the method's
+  std::optional<double> max_ms, max_mb, lambda;  // none: not given
+  std::optional<std::string> size;
   bool resume = false;
   compress::SearchConfig search = short_recipe();
   int epochs = 10, fine_tune_batch = 128;

@@ -49,24 +49,18 @@ compress::Cost share_within(const CompressRun& run, double ms) {
   return compress::largest_share(std::move(limits));
 }
 
-// The units that stay where share(widths) may be 1 at most.
+// The units that stay where share(widths) may be 1 at most, or the cheapest where none keep that.
 using Pick = std::function<Keep(const compress::Cost& share)>;
 
-// What the model says of the cheapest widths that these groups can have.
-double least_ms(const CompressRun& run, const nn::UnitGroups& groups) {
-  return run.costs.predicted_ms(compress::cheapest_widths(groups, run.costs.predicted_ms));
-}
-
-// Several candidates where choices were measured. `groups`: what pick() chooses from, of the original's layers.
-std::vector<Candidate> choose_units(const CompressRun& run, const nn::UnitGroups& groups, const Pick& pick) {
-  const double max_ms = run.state.config.max_ms;
-  if (!(max_ms > 0) || run.flags.verify == "off") {
+// Several candidates where choices were measured.
+std::vector<Candidate> choose_units(const CompressRun& run, const Pick& pick) {
+  if (!run.by_clock) {
     Keep keep = pick(compress::largest_share(run.costs.limits));
     const double ms = predicted_ms(run, keep);
     return {{std::move(keep), ms, 0, true}};
   }
   return compress::choose_measured(
-      max_ms, least_ms(run, groups), [&](double ms) { return pick(share_within(run, ms)); },
+      run.state.config.max_ms, [&](double ms) { return pick(share_within(run, ms)); },
       [&](const Keep& keep) { return predicted_ms(run, keep); },
       [&](const std::vector<Keep>& keeps) { return measure_structures(run, keeps); });
 }
@@ -96,20 +90,19 @@ Pick pick_uniform(const CompressRun& run) {
 }
 
 Chosen by_uniform(CompressRun& run) {
-  std::vector<Candidate> candidates =
-      choose_once(run, [&] { return choose_units(run, run.state.groups, pick_uniform(run)); });
+  std::vector<Candidate> candidates = choose_once(run, [&] { return choose_units(run, pick_uniform(run)); });
   nn::Model small = compress::shrink(run.state.model, run.state.groups, chosen_of(candidates).keep);
   return {std::move(candidates), std::move(small)};
 }
 
-// Measured before the rounds: what the model is off by for the uniform network of the same time. It corrects the
-// budgets of the rounds, so that the last choice, which is measured itself, starts near.
+// Measured before the rounds: what the model is off by for the uniform network of the same time, or the fastest uniform
+// one. It corrects the budgets of the rounds, so that the last choice, which is measured itself, starts near.
 double corrected_ms(const CompressRun& run) {
   const double max_ms = run.state.config.max_ms;
-  if (!(max_ms > 0) || run.flags.verify == "off") return max_ms;
-  const auto measured = choose_units(run, run.state.groups, pick_uniform(run));
+  if (!run.by_clock) return max_ms;
+  const auto measured = choose_units(run, pick_uniform(run));
   const Candidate& uniform = chosen_of(measured);
-  return std::max(least_ms(run, run.state.groups), max_ms * uniform.predicted_ms / uniform.measured_ms);
+  return max_ms * uniform.predicted_ms / uniform.measured_ms;
 }
 
 // A structure's accuracy is what the next round trains it to; of the last one fine-tuning tells.
@@ -155,7 +148,7 @@ Chosen by_rounds(CompressRun& run, nn::Model model, const Keep& left) {
   };
   compress::Pruned& pruned = rounds.pruned;
   prune_under_budget(pruned, share, 1, config.rounds, train_and_tell, [&] { save_rounds(file, rounds); });
-  std::vector<Candidate> candidates = choose_units(run, pruned.groups, [&](const compress::Cost& most) {
+  std::vector<Candidate> candidates = choose_units(run, [&](const compress::Cost& most) {
     return compress::choose_under_budget(pruned.groups, pruned.score, most, 1);
   });
   const Keep last = chosen_of(candidates).keep;
@@ -197,7 +190,7 @@ Chosen by_search(CompressRun& run) {
     const Keep wide = likeliest(compress::largest_share(costs.limits));
     return by_rounds(run, search.shrunk(wide), wide);
   }
-  std::vector<Candidate> candidates = choose_once(run, [&] { return choose_units(run, run.state.groups, likeliest); });
+  std::vector<Candidate> candidates = choose_once(run, [&] { return choose_units(run, likeliest); });
   nn::Model small = search.shrunk(chosen_of(candidates).keep);
   return {std::move(candidates), std::move(small)};
 }
@@ -210,6 +203,14 @@ Chosen choose_structure(CompressRun& run) {
   if (run.flags.method != "uniform" && run.flags.method != "knapsack") return by_search(run);
   if (!run.folder.has(kSearchFile)) save_search(run.folder.file(kSearchFile), run.state);  // a run is known by it
   return run.flags.method == "uniform" ? by_uniform(run) : by_knapsack(run);
+}
+
+Chosen keep_structure(CompressRun& run) {
+  const nn::Model& model = run.state.model;
+  if (!run.folder.has(kSearchFile)) save_search(run.folder.file(kSearchFile), run.state);
+  const Keep all = compress::keep_all(run.state.groups);
+  const auto as_it_is = [&] { return std::vector<Candidate>{{all, predicted_ms(run, all), 0, true}}; };
+  return {choose_once(run, as_it_is), {model.spec, compress::copy_of(model), model.metadata}};
 }
 
 }  // namespace fdi::cli

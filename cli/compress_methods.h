@@ -14,7 +14,7 @@ struct CompressRun {
   const RunFolder& folder;
   compress::SearchState& state;  // of methods that do not search: the model and its groups; gains their history
   const compress::Costs& costs;
-  const profile::TimeModel* time_model;  // null: none
+  bool by_clock;  // a budget of time is kept by what is measured here, not by what the time model predicts
   nn::BatchSource& train;
   nn::BatchSource& validation;
 };
@@ -24,5 +24,7 @@ struct Chosen {
   nn::Model small;                              // dense, to be fine-tuned
 };
 Chosen choose_structure(CompressRun& run);
+// The network as it is, which keeps all budgets.
+Chosen keep_structure(CompressRun& run);
 
 }  // namespace fdi::cli

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "cli/before_after.h"
+#include "compress/knapsack.h"
 #include "core/error.h"
 
 namespace fdi::cli {
@@ -29,11 +30,12 @@ json history_to_json(const CompressResult& r) {
 json measured_to_json(const CompressResult& r) {
   json candidates = json::array();
   for (const compress::Candidate& c : r.candidates)
-    candidates.push_back(
-        {{"predicted_ms", c.predicted_ms},
-         {"measured_ms", c.measured_ms},
-         {"widths", widths_to_json(nn::with_widths(r.original.spec, r.state.groups, widths_of(c.keep)))},
-         {"chosen", c.chosen}});
+    if (c.measured_ms > 0)
+      candidates.push_back(
+          {{"predicted_ms", c.predicted_ms},
+           {"measured_ms", c.measured_ms},
+           {"widths", widths_to_json(nn::with_widths(r.original.spec, r.state.groups, widths_of(c.keep)))},
+           {"chosen", c.chosen}});
   return candidates;
 }
 
@@ -41,7 +43,18 @@ json measured_to_json(const CompressResult& r) {
 json recipe_to_json(const CompressResult& r) {
   json recipe = {{"search", search_config_to_json(r.state.config)}, {"fine_tune", config_to_json(r.tuning)}};
   for (json& part : recipe) part.erase("data");
+  recipe["choose_by"] = r.by_clock ? "clock" : "model";
+  if (r.state.config.rounds > 0) recipe["rounds_lr"] = compress::PruneTraining{}.lr;
   return recipe;
+}
+
+// Images that each stage trained on, repetitions counted: what methods are to be compared by.
+json images_seen(const CompressResult& r, bool unchanged) {
+  const compress::SearchConfig& c = r.state.config;
+  const int64_t batches = c.by_slopes ? 1 : 2;  // of an iteration: the compressor's is a fresh one
+  return {{"search", batches * r.state.iteration * c.batch},
+          {"rounds", unchanged ? 0 : int64_t{c.rounds} * c.stage_steps * c.batch},
+          {"fine_tune", unchanged ? 0 : int64_t{r.tuning.epochs} * r.train_images}};
 }
 
 }  // namespace
@@ -68,6 +81,7 @@ std::string command_line() {
 
 json compress_result_to_json(const CompressResult& r) {
   const json& c = r.compared;
+  const bool unchanged = model_digest(r.small) == model_digest(r.original);
   json outside = json::array();
   if (r.time_model != nullptr) outside = outside_scope(profile::predict_network(r.time_model->model, r.small.spec));
   json result = {{"method", r.flags.method},
@@ -77,14 +91,18 @@ json compress_result_to_json(const CompressResult& r) {
                  {"accuracy_original", r.accuracy_original},
                  {"seed", r.state.config.seed},
                  {"command", command_line()},
-                 {"machine", device::key(r.machine)},
-                 {"engine", r.machine.engine},
-                 {"threads", r.machine.threads},
-                 {"isa", r.machine.isa},
+                 {"machine", c["machine"]},
+                 {"engine", c["engine"]},
+                 {"threads", c["threads"]},
+                 {"isa", c["isa"]},
                  {"data", r.state.config.data},
                  {"recipe", recipe_to_json(r)},
                  {"seconds", r.seconds},
                  {"forced", r.time_model != nullptr && r.time_model->forced()},
+                 {"missed", r.missed},
+                 {"unchanged", unchanged},
+                 {"model_digest", model_digest(r.small)},
+                 {"images_seen", images_seen(r, unchanged)},
                  {"outside_scope", std::move(outside)},
                  {"layers", c["layers"]},
                  {"history", history_to_json(r)},

@@ -17,8 +17,10 @@ struct CompressResult {
   const nn::Model& small;
   const std::vector<compress::Candidate>& candidates;
   double accuracy, accuracy_original;  // on the test images
-  const nlohmann::json& compared;      // of measure_before_after
-  const device::Identity& machine;
+  const nlohmann::json& compared;      // of before_after_json
+  bool by_clock;                       // see CompressRun
+  const std::string& missed;           // budgets that do not hold, as a text; empty: none
+  int64_t train_images;
   double seconds;  // of this command
 };
 nlohmann::json compress_result_to_json(const CompressResult& result);
