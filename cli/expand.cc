@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -107,8 +108,8 @@ struct Place {
 
 void expand(const ExpandFlags& flags) {
   const auto start = std::chrono::steady_clock::now();
-  Place place(flags.out);
   const nn::Model model = nn::load_model(flags.model);
+  Place place(flags.out);
   const nn::UnitGroups groups = nn::unit_groups(model.spec);
   nn::require_groups(model.spec, groups);
   const AsTimed timed(flags.timing);
@@ -142,7 +143,7 @@ void expand(const ExpandFlags& flags) {
   result["simplified"] = simplified;
   result["outside_scope"] = outside;
   result["forced"] = chosen->forced();
-  result["machine"] = device::key(chosen->model.device());
+  result["base_digest"] = model_digest(model);
   result["seed"] = flags.common.seed;
   result["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (place.folder) core::write_file_atomically(place.folder->file(kResultFile), result.dump(2) + "\n");

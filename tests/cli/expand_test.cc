@@ -15,6 +15,7 @@ namespace {
 
 using profile::Field;
 using ::testing::HasSubstr;
+using ::testing::Not;
 namespace fs = std::filesystem;
 constexpr auto kMultiple = profile::Condition::Kind::kMultiple;
 
@@ -74,7 +75,10 @@ TEST_F(Expand, WritesARunOfItsOwn) {
   ASSERT_EQ(r.status, 0) << r.err;
   EXPECT_EQ(nn::load_model(path("runs/wide/model.safetensors")).spec.name, "lenet");
   EXPECT_EQ(core::read_file(path("runs/wide/result.json")), core::read_file(path("out.json")));
-  EXPECT_THAT(expand({"--out", "runs/wide"}).err, HasSubstr("--out runs/wide: holds a run already"));
+  const Result again = expand({"--out", "runs/wide"});
+  EXPECT_EQ(again.status, 2);
+  EXPECT_THAT(again.err, HasSubstr("--out runs/wide: holds a run already; choose another folder"));
+  EXPECT_THAT(again.err, Not(HasSubstr("--resume")));
   EXPECT_EQ(run({"report", "runs", "--out", "page.html"}).status, 0) << core::read_file(path("stderr"));
 }
 
@@ -115,9 +119,12 @@ TEST_F(Expand, RefusesWhatCannotBe) {
   write_model(other);
   EXPECT_THAT(expand({}).err, HasSubstr("model of ANOTHER DEVICE"));
   EXPECT_THAT(expand({"--force"}).err, HasSubstr("cannot be measured here; add --verify off"));
-  const Result forced = expand({"--force", "--verify", "off"});
+  const Result forced = expand({"--force", "--verify", "off", "--json", "out.json"});
   EXPECT_EQ(forced.status, 0) << forced.err;
   EXPECT_THAT(forced.out, HasSubstr("model of ANOTHER DEVICE"));
+  EXPECT_EQ(nlohmann::json::parse(core::read_file(path("out.json")))["machine"], device::key(other));
+  EXPECT_THAT(run({"expand", "--model", "missing", "--out", "none/wide.safetensors"}).err, HasSubstr("missing: "))
+      << "the first thing first";
 
   write_model(device_);
   fs::create_directory(path("folder.safetensors"));
