@@ -189,7 +189,7 @@ Plotted plot(const std::string& prefix, const std::vector<Figure>& panels, const
   const std::string script = prefix + ".gp", svg = prefix + ".svg";
   std::string text = fmt::format(
       "set terminal svg noenhanced size {},{} font 'sans,13' background 'white'\nset output {}\n"
-      "set datafile separator ','\nset grid\nset offsets graph 0.02, graph 0.02, graph 0.04, graph 0\n"
+      "set datafile separator ','\nset grid\nset offsets graph 0.02, graph 0.02, graph 0.04, graph 0.04\n"
       "set style histogram clustered gap 1\n",
       layout.width, layout.height, text_of(file_name(svg)));
   const size_t rows = (panels.size() + layout.columns - 1) / layout.columns;
