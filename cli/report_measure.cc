@@ -56,6 +56,8 @@ void measure_runs(std::vector<Run>& runs, const TimingOptions& timing) {
   networks.reserve(contenders.size());
   for (const Contender& c : contenders) networks.push_back(c.model.spec);
   const auto chosen = find_time_model(timing, timed.identity(), contenders.front().model.spec);
+  if (chosen && chosen->forced())
+    core::fail("{}: --measure shows times of this machine beside what its own model predicts", chosen->note);
   const std::vector<profile::NetworkTiming> times = timed.time(networks);
   for (size_t i = 0; i < contenders.size(); ++i) {
     const Contender& c = contenders[i];
@@ -76,7 +78,9 @@ void measure_runs(std::vector<Run>& runs, const TimingOptions& timing) {
   }
   for (Run& run : runs) {
     const std::string isa = kernels::isa(), engine = timed.identity().engine;
-    if (run.engine != engine)
+    if (run.forced)
+      run.name += " (for another device)";
+    else if (run.engine != engine)
       run.name += fmt::format(" (for {})", run.engine);
     else if (run.isa != isa && engine == "native")
       run.name += fmt::format(" (for {})", run.isa);

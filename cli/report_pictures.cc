@@ -17,7 +17,7 @@ using profile::Mark;
 
 constexpr const char* kOriginal = "Original";
 
-double measured_ms(const Run* run) { return run->result.measured_ms; }
+double time_ms(const Run* run) { return run->result.ms(); }
 
 // Each method's name once.
 std::vector<std::string> methods(const Experiment& experiment) {
@@ -38,7 +38,8 @@ Picture accuracy_picture(const Experiment& experiment, const std::string& name, 
   for (const std::string& method : methods(experiment)) {
     figure.curves.push_back(curve_of(method, Mark::kPoints));
     for (const Run& run : experiment.runs)
-      if (run.name == method) add(figure.curves.back(), run.result);
+      if (const auto seeds = seeds_of(experiment, run); run.name == method && seeds.front() == &run)
+        add(figure.curves.back(), mean_of(seeds));
   }
   std::erase_if(figure.curves, [](const Curve& curve) { return curve.points.empty(); });
   return {name, title, "", {figure}, {.width = 500, .height = 380}};
@@ -77,7 +78,7 @@ Picture times_picture(const std::vector<const Run*>& runs) {
   for (const Run* run : runs)
     if (std::ranges::equal(run->layers, layers, {}, &LayerTime::name, &LayerTime::name))
       add(run->name, *run, &LayerTime::after_us);
-  const Run& fastest = **std::ranges::min_element(runs, {}, measured_ms);
+  const Run& fastest = **std::ranges::min_element(runs, {}, time_ms);
   return {"layer_times",
           "Where the time goes",
           "Predicted time of each layer of the original and of each method's best run. " + biggest_layer(fastest),
@@ -159,8 +160,9 @@ Curve curve_of(const std::string& method, Mark mark) {
                                     {"", "#009e73", 11},
                                     {"", "#cc79a7", 3},
                                     {"", "#b8a800", 15}};
+  const std::string plain = method.substr(0, method.find(" (predicted)"));
   size_t at = 0;
-  while (at < 5 && method != kLooks[at].name) ++at;
+  while (at < 5 && plain != kLooks[at].name) ++at;
   if (at == 5) at += std::hash<std::string>{}(method) % 3;
   return {.name = method, .points = {}, .mark = mark, .color = kLooks[at].color, .shape = kLooks[at].shape};
 }
@@ -168,14 +170,16 @@ Curve curve_of(const std::string& method, Mark mark) {
 std::vector<Picture> pictures_of(const Experiment& experiment) {
   std::vector<Picture> pictures;
   const std::vector<const Run*> best = best_runs(experiment);
-  const auto ms = [](const Design& d) { return d.measured_ms; };
+  const auto ms = [](const Design& d) { return d.ms(); };
   const auto mega = [](const Design& d) { return static_cast<double>(d.parameters) / 1e6; };
-  const Run& fastest = **std::ranges::min_element(best, {}, measured_ms);
+  const Run& fastest = **std::ranges::min_element(best, {}, time_ms);
   const Run& smallest = **std::ranges::min_element(best, {}, [](const Run* r) { return r->result.parameters; });
-  Picture time = accuracy_picture(experiment, "accuracy_time", "Accuracy against time", "measured time (ms)", ms);
+  Picture time = accuracy_picture(experiment, "accuracy_time", "Accuracy against time",
+                                  experiment.original.measured_ms ? "measured time (ms)" : "predicted time (ms)", ms);
   time.caption = fmt::format(
-      "Measured time of one image; up and to the left is better. {} takes {} ms, the original {} ms.", fastest.name,
-      milliseconds(fastest.result.measured_ms), milliseconds(experiment.original.measured_ms));
+      "{} time of one image; up and to the left is better. The fastest is {}, {:.3f} ms; the original takes {:.3f} ms.",
+      experiment.original.measured_ms ? "Measured" : "Predicted", fastest.name,
+      mean_of(seeds_of(experiment, fastest)).ms(), experiment.original.ms());
   Picture size = accuracy_picture(experiment, "accuracy_size", "Accuracy against size", "parameters (millions)", mega);
   size.caption = fmt::format(
       "The same networks by their parameters. The smallest of the best runs, {}, has {}, the original {}.{}",

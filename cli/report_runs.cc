@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <tuple>
 
+#include "cli/terminal.h"
+#include "cli/time_model_choice.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "device/measure.h"
@@ -19,6 +21,7 @@ using nlohmann::json;
 
 constexpr uint64_t kMaxResultFile = 64 << 20;
 constexpr const char* kExpand = "expand";  // the method that `expand` writes
+constexpr const char* kPredicted = " (predicted)";
 
 // An object of a result file: what is missing or of another kind is said with the file's name.
 class Fields {
@@ -95,7 +98,8 @@ Design read_design(const Fields& fields, const std::string& suffix, const std::v
   if (design.accuracy && *design.accuracy > 1)
     core::fail("{}: \"accuracy{}\" is {}; wanted 0 to 1", fields.where(), suffix, *design.accuracy);
   design.predicted_ms = fields.optional_number("predicted_ms" + suffix);
-  design.measured_ms = fields.positive("measured_ms" + suffix);
+  if (!fields.at("measured_ms" + suffix).is_null() || !design.predicted_ms)
+    design.measured_ms = fields.positive("measured_ms" + suffix);
   design.parameters = fields.count("parameters" + suffix);
   design.flops = fields.count("flops" + suffix);
   const auto memory = fields.optional_number("peak_memory_mb" + suffix);  // earlier versions' name of the same
@@ -124,24 +128,63 @@ int place_of(const std::string& name) {
   return static_cast<int>(std::ranges::find(known, name) - known.begin());
 }
 
+// The run whose network was widened: known by its digest, in results that lack them by its widths, if no other run has
+// the same. Null: there is none, or it is not known which.
+const Run* base_of(const Run& wide, const std::vector<Run>& runs, bool any_machine) {
+  const Run* base = nullptr;
+  int fitting = 0;
+  for (const Run& run : runs) {
+    if (run.method == kExpand || !(any_machine || run.machine == wide.machine)) continue;
+    if (!wide.base_digest.empty() && !run.digest.empty()) {
+      if (run.digest == wide.base_digest) return &run;
+    } else if (run.result.widths == wide.original.widths) {
+      base = &run;
+      ++fitting;
+    }
+  }
+  if (fitting > 1) note("{}: {} runs have the widths that it began with; it is shown by itself", wide.file, fitting);
+  return fitting == 1 ? base : nullptr;
+}
+
 // What `expand` made of a run's network: outputs are equal, so accuracy is the run's, and so is the original.
 void join_expansions(std::vector<Run>& runs, bool any_machine) {
-  for (Run& wide : runs) {
-    if (wide.method != kExpand) continue;
-    const auto base = std::ranges::find_if(runs, [&](const Run& run) {
-      return run.method != kExpand && (any_machine || run.machine == wide.machine) &&
-             run.result.widths == wide.original.widths;
-    });
-    if (base == runs.end()) continue;
-    wide.method = base->method + "+localmin";
-    wide.name = base->name + "+localMin";
-    wide.target = base->target;
-    wide.data = base->data;
-    wide.original = base->original;
-    wide.result.accuracy = base->result.accuracy;
-    for (size_t i = 0; i < wide.layers.size() && i < base->layers.size(); ++i)
-      wide.layers[i].before_us = base->layers[i].before_us;
+  std::vector<std::pair<Run*, const Run*>> pairs;
+  for (Run& wide : runs)
+    if (wide.method == kExpand)
+      if (const Run* base = base_of(wide, runs, any_machine)) pairs.emplace_back(&wide, base);
+  for (const auto& [wide, base] : pairs) {
+    wide->method = base->method + "+localmin";
+    wide->name = base->name + "+localMin";
+    wide->target = base->target;
+    wide->data = base->data;
+    wide->settings = base->settings;
+    wide->recipe = base->recipe;
+    wide->seed = base->seed;
+    wide->original = base->original;
+    wide->result.accuracy = base->result.accuracy;
+    for (size_t i = 0; i < wide->layers.size() && i < base->layers.size(); ++i)
+      wide->layers[i].before_us = base->layers[i].before_us;
   }
+}
+
+// "cifar10", "cifar10, 1000 images of each split".
+std::string data_name(const Fields& data) {
+  const double limit = data.optional_number("limit").value_or(0);
+  return data.text("name") + (limit > 0 ? fmt::format(", {:g} images of each split", limit) : "");
+}
+
+std::string without(json object, std::initializer_list<const char*> keys) {
+  for (const char* key : keys) object.erase(key);
+  return object.dump();
+}
+
+// The recipe but its seeds; empty where the result has none.
+std::string read_recipe(const json& result) {
+  if (!result.contains("recipe") || !result["recipe"].is_object()) return "";
+  json recipe = result["recipe"];
+  for (json& part : recipe)
+    if (part.is_object()) part.erase("seed");
+  return recipe.dump();
 }
 
 }  // namespace
@@ -161,7 +204,16 @@ Run run_from_json(const json& object, const std::string& where) {
   run.threads = fields.count("threads");
   run.seed = fields.count("seed");
   run.seconds = fields.number("seconds");
-  if (!widened) run.data = Fields(fields.at("data"), where + ": data").text("name");
+  if (!widened) {
+    const Fields data(fields.at("data"), where + ": data");
+    run.data = data_name(data);
+    run.settings = without(fields.at("data"), {"method"});
+  }
+  run.recipe = read_recipe(object);
+  run.missed = fields.optional_text("missed");
+  run.digest = fields.optional_text("model_digest");
+  run.base_digest = fields.optional_text("base_digest");
+  run.forced = object.contains("forced") && object["forced"] == true;
   for (const Fields& layer : fields.list("layers"))
     run.layers.push_back({layer.text("name"), layer.number("before_us"), layer.number("after_us")});
   run.original = read_design(fields, "_original", run.layers);
@@ -170,6 +222,11 @@ Run run_from_json(const json& object, const std::string& where) {
   for (const Fields& candidate : fields.list("candidates"))
     run.candidates.push_back(
         {candidate.optional_number("predicted_ms"), candidate.positive("measured_ms"), candidate.at("chosen") == true});
+  if (run.forced && run.result.predicted_ms && run.original.predicted_ms) {  // older results have the wrong clock's
+    run.result.measured_ms.reset();
+    run.original.measured_ms.reset();
+    run.candidates.clear();
+  }
   return run;
 }
 
@@ -193,17 +250,28 @@ std::vector<Run> read_runs(const std::string& folder, bool any_machine) {
   std::ranges::sort(files);
   std::vector<Run> runs;
   runs.reserve(files.size());
-  for (const std::string& file : files)
-    runs.push_back(run_from_json(nn::parse_json(core::read_file(file, kMaxResultFile), file), file));
+  for (const std::string& file : files) {
+    const json object = nn::parse_json(core::read_file(file, kMaxResultFile), file);
+    if (object.is_object() && !object.contains("method")) {
+      note("{}: is left out: it has no \"method\", so neither compress nor expand wrote it", file);
+      continue;
+    }
+    Run& run = runs.emplace_back(run_from_json(object, file));
+    const std::string model = (fs::path(file).parent_path() / "time_model.json").string();
+    if (run.forced && core::path_exists(model)) run.machine = device::key(read_time_model(model).device());
+  }
+  if (runs.empty()) core::fail("{}: holds no result of `fastdeepiot compress` or `expand`", folder);
   join_expansions(runs, any_machine);
   return runs;
 }
 
 std::vector<Experiment> group_runs(std::vector<Run> runs) {
-  std::ranges::stable_sort(
-      runs, {}, [](const Run& run) { return std::tuple(place_of(run.name), run.name, run.result.measured_ms); });
+  std::ranges::stable_sort(runs, {},
+                           [](const Run& run) { return std::tuple(place_of(run.name), run.name, run.result.ms()); });
+  for (Run& run : runs)
+    if (!run.result.measured_ms) run.name += kPredicted;
   const auto alike = [](const Run& a, const Run& b) {
-    return a.machine == b.machine && a.data == b.data && a.original.accuracy == b.original.accuracy &&
+    return a.machine == b.machine && a.settings == b.settings && a.original.accuracy == b.original.accuracy &&
            a.original.widths == b.original.widths;
   };
   std::vector<Experiment> experiments;
@@ -215,31 +283,65 @@ std::vector<Experiment> group_runs(std::vector<Run> runs) {
   for (Experiment& experiment : experiments) {
     std::vector<double> times;
     for (const Run& run : experiment.runs) {
-      times.push_back(run.original.measured_ms);
+      if (run.original.measured_ms) times.push_back(*run.original.measured_ms);
       if (!experiment.original.predicted_ms) experiment.original.predicted_ms = run.original.predicted_ms;
     }
-    experiment.original.measured_ms = device::median(std::move(times));
+    experiment.original.measured_ms.reset();
+    if (!times.empty()) experiment.original.measured_ms = device::median(std::move(times));
   }
   return experiments;
 }
 
-bool keeps_accuracy(const Experiment& experiment, const Run& run) {
-  return run.result.accuracy.value_or(0) >= experiment.original.accuracy.value_or(0) - kAccuracySlack;
+std::vector<const Run*> seeds_of(const Experiment& experiment, const Run& run) {
+  std::vector<const Run*> seeds;
+  for (const Run& other : experiment.runs)
+    if (&other == &run || (!run.recipe.empty() && other.recipe == run.recipe && other.name == run.name))
+      seeds.push_back(&other);
+  return seeds;
+}
+
+Design mean_of(const std::vector<const Run*>& runs) {
+  const auto n = static_cast<double>(runs.size());
+  const auto mean = [&](auto member) {
+    double sum = 0;
+    for (const Run* run : runs) sum += static_cast<double>(run->result.*member);
+    return sum / n;
+  };
+  const auto mean_if = [&](std::optional<double> Design::*member) {
+    std::optional<double> sum = 0;
+    for (const Run* run : runs) sum = run->result.*member ? std::optional(*sum + *(run->result.*member)) : std::nullopt;
+    return sum ? std::optional(*sum / n) : std::nullopt;
+  };
+  return {.accuracy = mean_if(&Design::accuracy),
+          .predicted_ms = mean_if(&Design::predicted_ms),
+          .measured_ms = mean_if(&Design::measured_ms),
+          .parameters = std::llround(mean(&Design::parameters)),
+          .flops = std::llround(mean(&Design::flops)),
+          .peak_memory_mb = mean(&Design::peak_memory_mb)};
+}
+
+bool keeps_accuracy(const Experiment& experiment, const Design& design) {
+  return design.accuracy.value_or(0) >= experiment.original.accuracy.value_or(0) - kAccuracySlack;
 }
 
 std::vector<const Run*> best_runs(const Experiment& experiment) {
   std::vector<const Run*> best;
-  const auto better = [&](const Run& a, const Run& b) {
+  const auto better = [&](const Run& one, const Run& other) {
+    const Design a = mean_of(seeds_of(experiment, one)), b = mean_of(seeds_of(experiment, other));
     const bool a_keeps = keeps_accuracy(experiment, a), b_keeps = keeps_accuracy(experiment, b);
     if (a_keeps != b_keeps) return a_keeps;
-    return a_keeps ? a.result.measured_ms < b.result.measured_ms
-                   : a.result.accuracy.value_or(0) > b.result.accuracy.value_or(0);
+    return a_keeps ? a.ms() < b.ms() : a.accuracy.value_or(0) > b.accuracy.value_or(0);
   };
   for (const Run& run : experiment.runs) {
     if (best.empty() || best.back()->name != run.name)
       best.push_back(&run);
     else if (better(run, *best.back()))
       best.back() = &run;
+  }
+  for (const Run*& run : best) {
+    std::vector<const Run*> seeds = seeds_of(experiment, *run);
+    std::ranges::stable_sort(seeds, {}, [](const Run* seed) { return seed->result.accuracy.value_or(0); });
+    run = seeds[(seeds.size() - 1) / 2];
   }
   return best;
 }

@@ -16,10 +16,11 @@ using Widths = std::vector<std::pair<std::string, int64_t>>;  // units by layer,
 struct Design {
   std::optional<double> accuracy = {};      // 0 to 1; none: not judged
   std::optional<double> predicted_ms = {};  // none: there was no time model
-  double measured_ms = 0;
+  std::optional<double> measured_ms = {};   // none: nothing was timed, as for another device
   int64_t parameters = 0, flops = 0;
   double peak_memory_mib = 0;
   Widths widths = {};
+  double ms() const { return measured_ms ? *measured_ms : predicted_ms.value_or(0); }
 };
 
 struct LayerTime {
@@ -40,6 +41,11 @@ struct Candidate {  // that was measured before one was chosen
 struct Run {
   std::string file;  // of the result
   std::string name, method, target, command, machine, engine, isa, data;
+  std::string settings;             // of the data: limit, augmentation, ...
+  std::string recipe;               // all that decides the result but the seed; empty: not known
+  std::string missed;               // budgets that the result does not keep; empty: none
+  std::string digest, base_digest;  // of the model; of the one that was widened; empty: not known
+  bool forced = false;              // for another device than the one it was made on: its times are predicted
   int64_t threads = 1, seed = 0;
   double seconds = 0;
   Design original, result;
@@ -49,21 +55,28 @@ struct Run {
 };
 
 // FOLDER/result.json, FOLDER/*/result.json, FOLDER/*.result.json. Throws Error where there is none, and for one that is
-// cut, lacks something or does not fit together. A network that `expand` widened belongs to the run that it came from,
-// on the same machine unless `any_machine`: what will be timed anew.
+// cut, lacks something or does not fit together; what others wrote under that name is left out with a note. A network
+// that `expand` widened belongs to the run that it came from, on the same machine unless `any_machine`: what will be
+// timed anew.
 std::vector<Run> read_runs(const std::string& folder, bool any_machine);
 Run run_from_json(const nlohmann::json& json, const std::string& where);
 
-// Runs that may be compared: one machine and engine, one data set, one original network.
+// Runs that may be compared: one machine and engine, one data set and what of it was taken, one original network.
 struct Experiment {
   Design original;        // its time: the median of what the runs measured
-  std::vector<Run> runs;  // by method in the paper's order, then by measured time
+  std::vector<Run> runs;  // by method in the paper's order, then by time; names say where times are predicted
 };
 std::vector<Experiment> group_runs(std::vector<Run> runs);
 
 constexpr double kAccuracySlack = 0.005;  // of what counts as no worse than the original
-bool keeps_accuracy(const Experiment& experiment, const Run& run);
-// Of each method the fastest run that keeps the accuracy, else the most accurate one; in the order of the runs.
+// Runs of the experiment that differ from this one of them in their seed alone, itself among them.
+std::vector<const Run*> seeds_of(const Experiment& experiment, const Run& run);
+// Their mean; without widths.
+Design mean_of(const std::vector<const Run*>& runs);
+bool keeps_accuracy(const Experiment& experiment, const Design& design);
+// Of each method the fastest run that keeps the accuracy, else the most accurate one, in the order of the runs. Runs
+// that differ in their seed alone count by their mean, so that no lucky seed is picked, and the one of middle accuracy
+// stands for them.
 std::vector<const Run*> best_runs(const Experiment& experiment);
 
 }  // namespace fdi::cli

@@ -3,48 +3,73 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 namespace fdi::cli {
 namespace {
 
 using nlohmann::json;
 
+using Number = std::optional<double>;
+
+// Of the original, or of the seeds of a method's best run.
 struct Column {
-  std::string name, target;
-  const Design* design;
+  std::string name, target, seeds;
+  std::vector<const Design*> designs;
 };
 
-std::string units_of(const Design& design, const std::string& layer) {
+Number units_of(const Design& design, const std::string& layer) {
   const auto width = std::ranges::find(design.widths, layer, &Widths::value_type::first);
-  return width == design.widths.end() ? "-" : std::to_string(width->second);
+  return width == design.widths.end() ? Number() : Number(width->second);
 }
 
-std::string ratio(const Design& design) {
-  return design.predicted_ms ? fmt::format("{:.2f}", *design.predicted_ms / design.measured_ms) : "-";
-}
+Number ratio(const Number& a, const Number& b) { return a && b ? Number(*a / *b) : Number(); }
+
+std::string in_hundredths(const Number& value) { return value ? fmt::format("{:.2f}", *value) : "-"; }
+std::string millions(const Number& value) { return value ? in_millions(std::llround(*value)) : "-"; }
 
 // What a design achieves, in the words of both tables.
 struct Figure {
   const char* name;
-  std::function<std::string(const Design& design, const Design& original)> text;
+  std::function<Number(const Design& design, const Design& original)> value;
+  std::function<std::string(const Number& value)> text;
 };
 const std::vector<Figure>& figures() {
   static const std::vector<Figure> all = {
-      {"test accuracy", [](const Design& d, const Design&) { return percent(d.accuracy); }},
-      {"predicted ms", [](const Design& d, const Design&) { return milliseconds(d.predicted_ms); }},
-      {"measured ms", [](const Design& d, const Design&) { return milliseconds(d.measured_ms); }},
-      {"predicted / measured", [](const Design& d, const Design&) { return ratio(d); }},
+      {"test accuracy", [](const Design& d, const Design&) { return d.accuracy; }, percent},
+      {"predicted ms", [](const Design& d, const Design&) { return d.predicted_ms; }, milliseconds},
+      {"measured ms", [](const Design& d, const Design&) { return d.measured_ms; }, milliseconds},
+      {"predicted / measured", [](const Design& d, const Design&) { return ratio(d.predicted_ms, d.measured_ms); },
+       in_hundredths},
       {"times as fast",
        [](const Design& d, const Design& original) {
-         return fmt::format("{:.2f}", original.measured_ms / d.measured_ms);
-       }},
-      {"parameters", [](const Design& d, const Design&) { return in_millions(d.parameters); }},
-      {"FLOPs", [](const Design& d, const Design&) { return in_millions(d.flops); }},
-      {"peak memory, MiB", [](const Design& d, const Design&) { return fmt::format("{:.2f}", d.peak_memory_mib); }}};
+         return d.measured_ms ? ratio(original.measured_ms, d.measured_ms)
+                              : ratio(original.predicted_ms, d.predicted_ms);
+       },
+       in_hundredths},
+      {"parameters", [](const Design& d, const Design&) { return Number(d.parameters); }, millions},
+      {"FLOPs", [](const Design& d, const Design&) { return Number(d.flops); }, millions},
+      {"peak memory, MiB", [](const Design& d, const Design&) { return Number(d.peak_memory_mib); }, in_hundredths}};
   return all;
 }
+
+// "0.31", of several designs the mean and the range: "0.31 (0.29 to 0.34)".
+template <class ValueOf, class Text>
+std::string spread(const Column& column, ValueOf value_of, Text text) {
+  std::vector<double> values;
+  for (const Design* design : column.designs)
+    if (const Number value = value_of(*design)) values.push_back(*value);
+  if (values.empty()) return "-";
+  const auto [least, most] = std::ranges::minmax(values);
+  if (text(least) == text(most)) return text(least);
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+  return fmt::format("{} ({} to {})", text(mean), text(least), text(most));
+}
+
+std::string target_of(const Run& run) { return run.target + (run.missed.empty() ? "" : ", missed"); }
 
 json widths_json(const Design& design) {
   json widths = json::object();
@@ -60,7 +85,7 @@ json or_null(const std::optional<T>& value) {
 void add_design(json& row, const Design& design, const std::string& suffix) {
   row["accuracy" + suffix] = or_null(design.accuracy);
   row["predicted_ms" + suffix] = or_null(design.predicted_ms);
-  row["measured_ms" + suffix] = design.measured_ms;
+  row["measured_ms" + suffix] = or_null(design.measured_ms);
   row["parameters" + suffix] = design.parameters;
   row["flops" + suffix] = design.flops;
   row["peak_memory_mib" + suffix] = design.peak_memory_mib;
@@ -82,40 +107,61 @@ std::string percent(const std::optional<double>& part) { return part ? fmt::form
 std::string milliseconds(const std::optional<double>& ms) { return ms ? fmt::format("{:.3f}", *ms) : "-"; }
 
 Table methods_table(const Experiment& experiment) {
-  std::vector<Column> columns = {{"Original", "", &experiment.original}};
-  for (const Run* run : best_runs(experiment)) columns.push_back({run->name, run->target, &run->result});
+  std::vector<Column> columns = {{"Original", "", "", {&experiment.original}}};
+  for (const Run* run : best_runs(experiment)) {
+    Column& column = columns.emplace_back(Column{run->name, target_of(*run), "", {}});
+    std::vector<const Run*> seeds = seeds_of(experiment, *run);
+    std::ranges::stable_sort(seeds, {}, &Run::seed);
+    for (const Run* seed : seeds) {
+      column.seeds += fmt::format("{}{}", column.seeds.empty() ? "" : ", ", seed->seed);
+      column.designs.push_back(&seed->result);
+    }
+  }
   Table table{{"layer"}, {}, 0};
   for (const Column& column : columns) table.header.push_back(column.name);
-  for (const auto& [layer, units] : experiment.original.widths) {
-    std::vector<std::string>& row = table.rows.emplace_back(1, layer);
-    for (const Column& column : columns) row.push_back(units_of(*column.design, layer));
-  }
+  const auto add = [&](const std::string& name, const auto& cell) {
+    std::vector<std::string>& row = table.rows.emplace_back(1, name);
+    for (const Column& column : columns) row.push_back(cell(column));
+  };
+  const auto whole = [](double units) { return fmt::format("{:.0f}", units); };
+  for (const auto& [layer, units] : experiment.original.widths)
+    add(layer, [&](const Column& c) {
+      return spread(
+          c, [&](const Design& d) { return units_of(d, layer); }, whole);
+    });
   table.rule = table.rows.size();
-  for (const Figure& figure : figures()) {
-    std::vector<std::string>& row = table.rows.emplace_back(1, figure.name);
-    for (const Column& column : columns) row.push_back(figure.text(*column.design, experiment.original));
-  }
+  for (const Figure& figure : figures())
+    add(figure.name, [&](const Column& c) {
+      return spread(
+          c, [&](const Design& d) { return figure.value(d, experiment.original); }, figure.text);
+    });
+  add("target", [](const Column& c) { return c.target; });
+  add("seed", [](const Column& c) { return c.seeds; });
   return table;
 }
 
 Table runs_table(const Experiment& experiment) {
   Table table{{"method", "target"}, {}, 0};
   for (const Figure& figure : figures()) table.header.emplace_back(figure.name);
-  const auto add = [&](const std::string& name, const std::string& target, const Design& design) {
+  table.header.emplace_back("seed");
+  const auto add = [&](const std::string& name, const std::string& target, const Design& design,
+                       const std::string& seed) {
     std::vector<std::string>& row = table.rows.emplace_back(std::vector{name, target});
-    for (const Figure& figure : figures()) row.push_back(figure.text(design, experiment.original));
+    for (const Figure& figure : figures()) row.push_back(figure.text(figure.value(design, experiment.original)));
+    row.push_back(seed);
   };
-  add("Original", "", experiment.original);
-  for (const Run& run : experiment.runs) add(run.name, run.target, run.result);
+  add("Original", "", experiment.original, "");
+  for (const Run& run : experiment.runs) add(run.name, target_of(run), run.result, std::to_string(run.seed));
   return table;
 }
 
 Table candidates_table(const Run& run) {
   Table table{{"candidate", "predicted ms", "measured ms", "predicted / measured", "chosen"}, {}, 0};
   for (const Candidate& candidate : run.candidates) {
-    const Design timed{.predicted_ms = candidate.predicted_ms, .measured_ms = candidate.measured_ms};
-    table.rows.push_back({std::to_string(table.rows.size() + 1), milliseconds(timed.predicted_ms),
-                          milliseconds(timed.measured_ms), ratio(timed), candidate.chosen ? "yes" : ""});
+    table.rows.push_back({std::to_string(table.rows.size() + 1), milliseconds(candidate.predicted_ms),
+                          milliseconds(candidate.measured_ms),
+                          in_hundredths(ratio(candidate.predicted_ms, candidate.measured_ms)),
+                          candidate.chosen ? "yes" : ""});
   }
   return table;
 }
@@ -145,11 +191,13 @@ json results_json(const std::vector<Experiment>& experiments) {
   for (const Experiment& experiment : experiments) {
     const Run& any = experiment.runs.front();
     json original = row_json("original", "Original", experiment.original, any);
-    original["measured_ms_original"] = experiment.original.measured_ms;
+    original["measured_ms_original"] = or_null(experiment.original.measured_ms);
     result["rows"].push_back(std::move(original));
     for (const Run& run : experiment.runs) {
       json row = row_json(run.method, run.name, run.result, run);
       row["target"] = run.target;
+      row["missed"] = run.missed;
+      row["forced"] = run.forced;
       for (const char* key : {"machine", "seed", "data"})
         if (row[key] != result[key]) result[key] = nullptr;
       result["rows"].push_back(std::move(row));

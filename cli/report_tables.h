@@ -14,7 +14,8 @@ struct Table {
   size_t rule = 0;                             // a line above this row; 0: none
 };
 
-// The paper's Table 6: a column for the original and for each method's best run; its widths, then what it achieves.
+// The paper's Table 6: a column for the original and for each method's best run; its widths, then what it achieves. Of
+// runs that differ in their seed alone: means and ranges.
 Table methods_table(const Experiment& experiment);
 // A row for the original and for every run.
 Table runs_table(const Experiment& experiment);

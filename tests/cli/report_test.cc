@@ -118,6 +118,9 @@ TEST_F(Report, DrawsNoThresholdWhereThereIsNone) {
 
 TEST_F(Report, CountsAWidenedNetworkToTheRunThatItCameFrom) {
   write_two();
+  json other = compress_result("fastdeepiot", "FastDeepIoT", 0.749, 0.321);
+  other["widths"]["conv1"] = 2;
+  write("runs/b/result.json", other);
   const json base = compress_result("deepiot", "DeepIoT", 0.741, 0.640);
   json wide = base;
   for (const char* key : {"name", "data", "accuracy", "accuracy_original", "history", "target"}) wide.erase(key);
@@ -146,6 +149,111 @@ TEST_F(Report, CountsAWidenedNetworkToTheRunThatItCameFrom) {
   ASSERT_EQ(alone.status, 0) << alone.err;
   EXPECT_THAT(core::read_file(path("runs/report.html")), HasSubstr("These runs are of 2 devices"));
   EXPECT_THAT(alone.out, HasSubstr("The original takes 0.640 ms."));
+}
+
+// Two runs of equal widths: only the digest of the model tells which of them was widened.
+TEST_F(Report, KnowsAWidenedNetworkByItsDigest) {
+  json one = compress_result("uniform", "uniform width", 0.731, 0.640);
+  json other = compress_result("uniform", "uniform width", 0.741, 0.641);
+  json wide = one;
+  for (const char* key : {"name", "data", "accuracy", "accuracy_original", "history", "target"}) wide.erase(key);
+  wide["method"] = "expand";
+  wide["widths_original"] = one["widths"];
+  wide["measured_ms"] = 0.55;
+  write("runs/a/result.json", one);
+  write("runs/b/result.json", other);
+  write("runs/wide.result.json", wide);
+  const Result unknown = run({"report", "runs", "--db", "none.db"});
+  ASSERT_EQ(unknown.status, 0) << unknown.err;
+  EXPECT_THAT(unknown.err, HasSubstr("runs/wide.result.json: 2 runs have the widths that it began with"));
+  EXPECT_THAT(unknown.out, Not(HasSubstr("localMin")));
+  one["model_digest"] = "1";
+  other["model_digest"] = wide["base_digest"] = "2";
+  write("runs/a/result.json", one);
+  write("runs/b/result.json", other);
+  write("runs/wide.result.json", wide);
+  ASSERT_EQ(run({"report", "runs", "--db", "none.db", "--json", "all.json"}).status, 0);
+  const json rows = json::parse(core::read_file(path("all.json")))["rows"];
+  ASSERT_EQ(rows.size(), 4U);
+  EXPECT_EQ(rows[3]["name"], "uniform width+localMin");
+  EXPECT_EQ(rows[3]["accuracy"], 0.741);
+  wide["base_digest"] = "3";
+  write("runs/wide.result.json", wide);
+  const Result alone = run({"report", "runs", "--db", "none.db"});
+  EXPECT_THAT(alone.out, Not(HasSubstr("localMin")));
+}
+
+// The luckiest seed is not the method's figure.
+TEST_F(Report, TakesTheMeanOfSeeds) {
+  const std::vector<double> accuracy = {0.742, 0.748, 0.748}, ms = {0.5, 0.46, 0.51};
+  for (int seed = 1; seed <= 3; ++seed) {
+    const auto at = static_cast<size_t>(seed - 1);
+    json r = compress_result("deepiot", "DeepIoT", accuracy[at], ms[at]);
+    r["seed"] = seed;
+    r["recipe"] = {{"search", {{"stage_steps", 100}, {"seed", seed}}}, {"fine_tune", {{"seed", seed}}}};
+    r["widths"]["fc1"] = 58 + seed;
+    write(fmt::format("runs/{}/result.json", seed), r);
+  }
+  const Result r = run({"report", "runs", "--db", "none.db"});
+  ASSERT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.out, HasSubstr("74.60% (74.20% to 74.80%)"));
+  EXPECT_THAT(r.out, HasSubstr("0.490 (0.460 to 0.510)"));
+  EXPECT_THAT(r.out, HasSubstr("60 (59 to 61)"));
+  EXPECT_THAT(r.out, HasSubstr("1, 2, 3"));
+  EXPECT_THAT(r.out, HasSubstr("DeepIoT (mean of 3 seeds) makes the network 2.0 times as fast: 0.490 ms"));
+  // With other steps it is another run, which counts by itself.
+  json other = json::parse(core::read_file(path("runs/2/result.json")));
+  other["recipe"]["search"]["stage_steps"] = 200;
+  write("runs/2/result.json", other);
+  EXPECT_THAT(run({"report", "runs", "--db", "none.db"}).out, HasSubstr("DeepIoT makes the network 2.2 times as fast"));
+}
+
+// By another device's time model: shown as that device's, with no clock's times, also in results that have some.
+TEST_F(Report, ShowsForcedRunsAsPredictions) {
+  write_two();
+  json forced = compress_result("knapsack", "saliency knapsack", 0.749, 0.2);
+  forced["forced"] = true;
+  forced["machine"] = "phone";
+  forced["missed"] = "0.25 ms of time (predicted), the budget 0.2 ms of time";
+  write("runs/c/result.json", forced);
+  const Result r = run({"report", "runs", "--db", "none.db", "--json", "all.json"});
+  ASSERT_EQ(r.status, 0) << r.err;
+  const json rows = json::parse(core::read_file(path("all.json")))["rows"];
+  ASSERT_EQ(rows.size(), 5U);
+  EXPECT_EQ(rows[4]["name"], "saliency knapsack (predicted)");
+  EXPECT_EQ(rows[4]["machine"], "phone");
+  EXPECT_TRUE(rows[4]["measured_ms"].is_null());
+  EXPECT_EQ(rows[4]["forced"], true);
+  EXPECT_THAT(r.out, HasSubstr("Saliency knapsack (predicted) makes the network 3.6 times as fast: 0.250 ms instead of "
+                               "0.900 ms"));
+  EXPECT_THAT(r.out, HasSubstr("These times are predicted, not measured."));
+  EXPECT_THAT(r.out, HasSubstr("It misses its budget: 0.25 ms of time (predicted), the budget 0.2 ms of time."));
+  EXPECT_THAT(r.out, HasSubstr("25% of the parameters, missed"));
+  EXPECT_THAT(core::read_file(path("runs/report.html")), HasSubstr("the budget is missed: 0.25 ms of time"));
+  EXPECT_EQ(faults("runs/report.html"), "");
+}
+
+TEST_F(Report, LeavesOutWhatOthersWrote) {
+  write_two();
+  write("runs/mine/result.json", {{"accuracy", 0.8}});
+  const Result r = run({"report", "runs", "--db", "none.db"});
+  ASSERT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.err, HasSubstr("runs/mine/result.json: is left out: it has no \"method\""));
+  const Result alone = run({"report", "runs/mine", "--db", "none.db"});
+  EXPECT_EQ(alone.status, 2);
+  EXPECT_THAT(alone.err, HasSubstr("runs/mine: holds no result of `fastdeepiot compress`"));
+}
+
+// Runs on other images of one set, or with another augmentation, are no match for each other.
+TEST_F(Report, KeepsWhatWasTakenOfTheDataApart) {
+  write_two();
+  json few = compress_result("deepiot", "DeepIoT", 0.6, 0.5);
+  few["data"] = {{"name", "cifar10"}, {"limit", 1000}, {"method", "deepiot"}};
+  write("runs/c/result.json", few);
+  const Result r = run({"report", "runs", "--db", "none.db"});
+  ASSERT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(core::read_file(path("runs/report.html")),
+              HasSubstr("<h2>board | cpu | native; cifar10, 1000 images of each split</h2>"));
 }
 
 TEST_F(Report, DrawsTheTimeLandscape) {
