@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/report_runs.h"
+#include "cli/report_experiment.h"
 #include "profile/plot.h"
 
 namespace fdi::cli {

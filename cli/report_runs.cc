@@ -4,13 +4,11 @@
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <tuple>
 
 #include "cli/terminal.h"
 #include "cli/time_model_choice.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "device/measure.h"
 #include "nn/spec.h"
 
 namespace fdi::cli {
@@ -21,7 +19,6 @@ using nlohmann::json;
 
 constexpr uint64_t kMaxResultFile = 64 << 20;
 constexpr const char* kExpand = "expand";  // the method that `expand` writes
-constexpr const char* kPredicted = " (predicted)";
 
 // An object of a result file: what is missing or of another kind is said with the file's name.
 class Fields {
@@ -120,12 +117,6 @@ Stage read_stage(const Fields& fields) {
   }
   if (fields.at("accuracy") != -1) stage.accuracy = fields.optional_number("accuracy");  // -1: nothing to judge on
   return stage;
-}
-
-// The methods in the order of the paper's tables; others come behind.
-int place_of(const std::string& name) {
-  static const std::vector<std::string> known = {"DeepIoT", "DeepIoT+localMin", "DeepIoT+FLOPs", "FastDeepIoT"};
-  return static_cast<int>(std::ranges::find(known, name) - known.begin());
 }
 
 // The run whose network was widened: known by its digest, in results that lack them by its widths, if no other run has
@@ -263,87 +254,6 @@ std::vector<Run> read_runs(const std::string& folder, bool any_machine) {
   if (runs.empty()) core::fail("{}: holds no result of `fastdeepiot compress` or `expand`", folder);
   join_expansions(runs, any_machine);
   return runs;
-}
-
-std::vector<Experiment> group_runs(std::vector<Run> runs) {
-  std::ranges::stable_sort(runs, {},
-                           [](const Run& run) { return std::tuple(place_of(run.name), run.name, run.result.ms()); });
-  for (Run& run : runs)
-    if (!run.result.measured_ms) run.name += kPredicted;
-  const auto alike = [](const Run& a, const Run& b) {
-    return a.machine == b.machine && a.settings == b.settings && a.original.accuracy == b.original.accuracy &&
-           a.original.widths == b.original.widths;
-  };
-  std::vector<Experiment> experiments;
-  for (Run& run : runs) {
-    auto mine = std::ranges::find_if(experiments, [&](const Experiment& e) { return alike(e.runs.front(), run); });
-    if (mine == experiments.end()) mine = experiments.insert(mine, Experiment{run.original, {}});
-    mine->runs.push_back(std::move(run));
-  }
-  for (Experiment& experiment : experiments) {
-    std::vector<double> times;
-    for (const Run& run : experiment.runs) {
-      if (run.original.measured_ms) times.push_back(*run.original.measured_ms);
-      if (!experiment.original.predicted_ms) experiment.original.predicted_ms = run.original.predicted_ms;
-    }
-    experiment.original.measured_ms.reset();
-    if (!times.empty()) experiment.original.measured_ms = device::median(std::move(times));
-  }
-  return experiments;
-}
-
-std::vector<const Run*> seeds_of(const Experiment& experiment, const Run& run) {
-  std::vector<const Run*> seeds;
-  for (const Run& other : experiment.runs)
-    if (&other == &run || (!run.recipe.empty() && other.recipe == run.recipe && other.name == run.name))
-      seeds.push_back(&other);
-  return seeds;
-}
-
-Design mean_of(const std::vector<const Run*>& runs) {
-  const auto n = static_cast<double>(runs.size());
-  const auto mean = [&](auto member) {
-    double sum = 0;
-    for (const Run* run : runs) sum += static_cast<double>(run->result.*member);
-    return sum / n;
-  };
-  const auto mean_if = [&](std::optional<double> Design::*member) {
-    std::optional<double> sum = 0;
-    for (const Run* run : runs) sum = run->result.*member ? std::optional(*sum + *(run->result.*member)) : std::nullopt;
-    return sum ? std::optional(*sum / n) : std::nullopt;
-  };
-  return {.accuracy = mean_if(&Design::accuracy),
-          .predicted_ms = mean_if(&Design::predicted_ms),
-          .measured_ms = mean_if(&Design::measured_ms),
-          .parameters = std::llround(mean(&Design::parameters)),
-          .flops = std::llround(mean(&Design::flops)),
-          .peak_memory_mb = mean(&Design::peak_memory_mb)};
-}
-
-bool keeps_accuracy(const Experiment& experiment, const Design& design) {
-  return design.accuracy.value_or(0) >= experiment.original.accuracy.value_or(0) - kAccuracySlack;
-}
-
-std::vector<const Run*> best_runs(const Experiment& experiment) {
-  std::vector<const Run*> best;
-  const auto better = [&](const Run& one, const Run& other) {
-    const Design a = mean_of(seeds_of(experiment, one)), b = mean_of(seeds_of(experiment, other));
-    const bool a_keeps = keeps_accuracy(experiment, a), b_keeps = keeps_accuracy(experiment, b);
-    if (a_keeps != b_keeps) return a_keeps;
-    return a_keeps ? a.ms() < b.ms() : a.accuracy.value_or(0) > b.accuracy.value_or(0);
-  };
-  for (const Run& run : experiment.runs) {
-    if (best.empty() || best.back()->name != run.name)
-      best.push_back(&run);
-    else if (better(run, *best.back()))
-      best.back() = &run;
-  }
-  for (const Run*& run : best) {
-    std::vector<const Run*> seeds = seeds_of(experiment, *run);
-    std::ranges::stable_sort(seeds, {}, [](const Run* seed) { return seed->result.accuracy.value_or(0); });
-    run = seeds[(seeds.size() - 1) / 2];
-  }
-  return best;
 }
 
 }  // namespace fdi::cli

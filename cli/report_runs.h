@@ -1,5 +1,5 @@
-// What a report is about: the results that runs of `compress` and `expand` left as JSON, and which of them belong
-// together. Called by report and what it draws and prints.
+// What a report is about: the results that runs of `compress` and `expand` left as JSON. Called by report and what it
+// draws and prints.
 #pragma once
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
@@ -60,23 +60,5 @@ struct Run {
 // timed anew.
 std::vector<Run> read_runs(const std::string& folder, bool any_machine);
 Run run_from_json(const nlohmann::json& json, const std::string& where);
-
-// Runs that may be compared: one machine and engine, one data set and what of it was taken, one original network.
-struct Experiment {
-  Design original;        // its time: the median of what the runs measured
-  std::vector<Run> runs;  // by method in the paper's order, then by time; names say where times are predicted
-};
-std::vector<Experiment> group_runs(std::vector<Run> runs);
-
-constexpr double kAccuracySlack = 0.005;  // of what counts as no worse than the original
-// Runs of the experiment that differ from this one of them in their seed alone, itself among them.
-std::vector<const Run*> seeds_of(const Experiment& experiment, const Run& run);
-// Their mean; without widths.
-Design mean_of(const std::vector<const Run*>& runs);
-bool keeps_accuracy(const Experiment& experiment, const Design& design);
-// Of each method the fastest run that keeps the accuracy, else the most accurate one, in the order of the runs. Runs
-// that differ in their seed alone count by their mean, so that no lucky seed is picked, and the one of middle accuracy
-// stands for them.
-std::vector<const Run*> best_runs(const Experiment& experiment);
 
 }  // namespace fdi::cli

@@ -10,6 +10,7 @@ class ReportBadInput : public ReportProgram {};
 
 TEST_F(ReportBadInput, RefusesWhatItCannotRead) {
   refused({"report", "runs"}, "runs: is no folder; give a run of `fastdeepiot compress`");
+  refused({"report", std::string(300, 'x')}, "File name too long");
   std::filesystem::create_directories(path("runs/empty"));
   refused({"report", "runs"}, "runs: holds no result.json");
   json wrong = compress_result("deepiot", "DeepIoT", 0.7, 0.5);
