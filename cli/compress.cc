@@ -61,8 +61,8 @@ std::optional<ChosenTimeModel> choose_time_model(const CompressFlags& flags, con
     fail_no_time_model(timing, timed.identity(), network, flags.model);
   if (!found) return found;
   if (found->forced() && flags.verify == "on")
-    core::fail("{}: what a network takes there cannot be measured here; leave out --verify on", found->note);
-  if (found->forced()) note("{}: times are predicted for it, and nothing is timed here", found->note);
+    core::fail("{}; what a network takes there cannot be measured here: leave out --verify on", found->note);
+  if (found->forced()) note("{}; times are predicted for it, nothing is timed here", found->note);
   warn_outside(profile::predict_network(found->model, network));
   return found;
 }
@@ -102,7 +102,7 @@ std::string missed_budgets(const compress::Costs& costs, const compress::Keep& k
 
 const char* what_to_do(const CompressFlags& flags, bool by_clock, bool unchanged) {
   if (unchanged) return "the time model says that it needs no compression: profile and fit anew, or ask for less";
-  if (by_clock) return "run again when the machine is quiet, or ask for more";
+  if (by_clock) return "--resume times it again when the machine is quiet; or ask for more";
   if (flags.verify == "off" && flags.max_ms) return "choose by what is measured (--verify on), or ask for more";
   return "take another --method, or ask for more";
 }

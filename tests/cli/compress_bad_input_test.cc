@@ -28,7 +28,7 @@ TEST_F(CompressBadInput, RefusesBudgetsAndTimeModelsThatCannotBe) {
   refused(fast("bad", 0.5 * whole, {"--time-threads", "2"}), "ANOTHER DEVICE");
   plant_times("Other CPU");
   refused(fast("bad", 0.5 * whole), "ANOTHER DEVICE");
-  refused(fast("bad", 0.5 * whole, {"--force", "--verify", "on"}), "cannot be measured here; leave out --verify on");
+  refused(fast("bad", 0.5 * whole, {"--force", "--verify", "on"}), "cannot be measured here: leave out --verify on");
 }
 
 // Sampled up to the network's own widths; a wider one lies outside.

@@ -77,7 +77,7 @@ TEST_F(CompressBudget, MissedIsNoSuccess) {
     EXPECT_TRUE(fs::exists(path(out + "/model.safetensors")));
   };
   missed(ms, "off", fast("off", ms, {"--method", "knapsack"}), "choose by what is measured (--verify on)");
-  missed(ms, "on", verified("on", ms, {"--method", "uniform"}), "run again when the machine is quiet");
+  missed(ms, "on", verified("on", ms, {"--method", "uniform"}), "--resume times it again when the machine is quiet");
   missed(3 * ms, "whole", verified("whole", 3 * ms), "needs no compression");
 }
 
