@@ -50,7 +50,7 @@ Result run(const GemmShape& shape, const device::MeasureOptions& timing) {
   call.c = c.data();
   kernels::pack_b(k, columns, call.b, packed);
   kernels::Gemm packed_call = call;
-  packed_call.packed_b = packed;
+  packed_call.b = {.data = packed, .packed = true};
   const kernels::Workspace workspace{reinterpret_cast<std::byte*>(scratch.floats(0)), workspace_bytes, core::threads()};
 
   std::vector<std::function<void()>> contenders = {[&] { kernels::gemm(call, workspace); },

@@ -41,8 +41,7 @@ Gemm forward_gemm(const ConvGeometry& g, int64_t rows, const Operand& a, const f
   call.n = call.ldc = g.out_channel;
   call.k = g.patch();
   call.a = a;
-  call.b = {weight, g.out_channel};
-  call.packed_b = packed_weight;
+  call.b = packed_weight == nullptr ? Operand{weight, g.out_channel} : Operand{.data = packed_weight, .packed = true};
   return call;
 }
 
@@ -164,8 +163,7 @@ size_t conv2d_workspace_bytes(const ConvGeometry& g, int batch, ConvPath path, i
   // With and without packed weights the plans differ, and smaller batches may take another path: room for all.
   Gemm call = forward_gemm(g, batch * pixels(g), patches_of(g, nullptr, false), nullptr, nullptr);
   const size_t plain = gemm_workspace_bytes(call, threads);
-  const float packed = 0;
-  call.packed_b = &packed;
+  call.b.packed = true;
   const size_t fused = std::max(plain, gemm_workspace_bytes(call, threads));
   if (effective(path, g, batch) != ConvPath::kWinograd) return fused;
   return std::max(fused, winograd_workspace_bytes(g, batch, threads));

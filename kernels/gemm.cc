@@ -39,7 +39,7 @@ void openblas_gemm([[maybe_unused]] const Gemm& g, [[maybe_unused]] const Worksp
   // Within a parallel region OpenBLAS takes one thread by itself, and a new number would free the buffers that the
   // other threads' products are using.
   if (omp_in_parallel() == 0) openblas().set_num_threads(ws.threads);
-  const Operand b = g.packed_b != nullptr ? Operand{g.packed_b, g.n} : g.b;  // pack_b() only copies for OpenBLAS
+  const Operand b = g.b.packed ? Operand{g.b.data, g.n} : g.b;  // pack_b() only copies for OpenBLAS
   openblas().sgemm(CblasRowMajor, g.a.transposed ? CblasTrans : CblasNoTrans, b.transposed ? CblasTrans : CblasNoTrans,
                    static_cast<int>(g.m), static_cast<int>(g.n), static_cast<int>(g.k), 1.0F, g.a.data,
                    static_cast<int>(g.a.ld), b.data, static_cast<int>(b.ld), g.accumulate ? 1.0F : 0.0F, g.c,

@@ -35,21 +35,22 @@ struct ConvGeometry {
 // With `patches`, the matrix is the im2col matrix (batch * out_h * out_w, patch) of the images at `data`, read through
 // its index while packing and never written; `transposed` then means its transpose. With `group` > 0 (b, transposed),
 // the rows of the factor come in groups: element (g * group + i, j) is data[g * group_stride + j * ld + i]; a data
-// gradient reads a kernel's taps backwards this way.
+// gradient reads a kernel's taps backwards this way. With `packed` (b), `data` is what pack_b() wrote, for weights that
+// are used many times, and the other fields are not read.
 struct Operand {
   const float* data = nullptr;
   int64_t ld = 0;
   bool transposed = false;
   const ConvGeometry* patches = nullptr;
   int64_t group = 0, group_stride = 0;
+  bool packed = false;
 };
 
 // c (m, n) = [c +] a (m, k) * b (k, n) [+ bias (n)] [then activation]
 struct Gemm {
   int64_t m = 0, n = 0, k = 0;
-  Operand a;                        // may be patches
-  Operand b;                        // ignored where packed_b is set
-  const float* packed_b = nullptr;  // from pack_b(), for weights that are used many times
+  Operand a;  // may be patches
+  Operand b;  // may be packed
   float* c = nullptr;
   int64_t ldc = 0;
   bool accumulate = false;
@@ -57,7 +58,8 @@ struct Gemm {
   Activation activation = Activation::kNone;
 };
 
-// Scratch that gemm() needs for this problem on `threads` threads. Pointers in `call` are not read.
+// Scratch that gemm() needs for this problem on `threads` threads, by sizes and flags and a.patches: the matrices and
+// the bias need not be there yet.
 size_t gemm_workspace_bytes(const Gemm& call, int threads);
 // k = 0 is allowed (C becomes 0, the bias, or stays); m = 0 or n = 0 does nothing. The result does not depend on the
 // number of threads.

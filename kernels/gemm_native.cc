@@ -67,7 +67,7 @@ struct Plan {
 
 Plan MakePlan(const Gemm& g, int threads) {
   Plan p{};
-  p.source = g.packed_b != nullptr ? SourceB::kPrepacked
+  p.source = g.b.packed ? SourceB::kPrepacked
              // Few rows use each element of B once or twice: copying it first would cost more than it saves.
              : !g.b.transposed && g.m <= kDirectRows ? SourceB::kDirect
                                                      : SourceB::kPack;
@@ -183,7 +183,7 @@ class Multiply {
   };
   PanelB FindPanel(int64_t panel, const Columns& c, const Block& block, const float* tail) const {
     const int64_t width = c.vectors * kLanes;
-    if (p_.source == SourceB::kPrepacked) return {g_.packed_b + panel * kTileColumns * g_.k + block.k0 * width, width};
+    if (p_.source == SourceB::kPrepacked) return {g_.b.data + panel * kTileColumns * g_.k + block.k0 * width, width};
     if (p_.source == SourceB::kPack)
       return {packed_b_ + (panel - block.first_panel) * kTileColumns * block.count, width};
     if (c.count == width) return {g_.b.data + block.k0 * g_.b.ld + c.begin, g_.b.ld};

@@ -65,13 +65,13 @@ void RowPanel(const Gemm& g, const float* HWY_RESTRICT b, int64_t begin) {
   std::copy_n(to, columns, c);
 }
 
-bool IsRow(const Gemm& g) { return g.m == 1 && g.packed_b != nullptr && !g.a.transposed && g.a.patches == nullptr; }
+bool IsRow(const Gemm& g) { return g.m == 1 && g.b.packed && !g.a.transposed && g.a.patches == nullptr; }
 
 // Panels [first, end) of C.
 void MultiplyRow(const Gemm& g, int64_t first, int64_t end) {
   for (int64_t panel = first; panel < end; ++panel) {
     const int64_t begin = panel * kTileColumns;
-    const float* const b = g.packed_b + begin * g.k;
+    const float* const b = g.b.data + begin * g.k;
     if (g.n - begin > kLanes)
       RowPanel<kTileVectors>(g, b, begin);
     else

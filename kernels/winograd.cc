@@ -37,13 +37,12 @@ struct ForwardPlan {
 };
 
 Gemm BlockGemm(const ConvGeometry& g, int64_t tiles) {
-  static const float prepacked = 0;
   Gemm call;
   call.m = tiles;
   call.n = call.ldc = g.out_channel;
   call.k = g.in_channel;
   call.a = {nullptr, g.in_channel};
-  call.packed_b = &prepacked;
+  call.b.packed = true;
   return call;
 }
 
@@ -106,7 +105,7 @@ void ForwardTiles(const ConvGeometry& g, int batch, const float* x, const float*
       Gemm call = BlockGemm(g, count);
       for (int product = 0; product < kProducts; ++product) {
         call.a.data = v.data + product * v.distance;
-        call.packed_b = u + product * p.packed;
+        call.b.data = u + product * p.packed;
         call.c = m.data + product * m.distance;
         gemm(call, {gemm_space + thread * p.gemm_bytes, p.gemm_bytes, 1});
       }

@@ -59,8 +59,7 @@ class Fc final : public Layer {
   size_t workspace_bytes(int batch, int threads, bool training) const override {
     const int64_t m = int64_t{batch} * steps_;
     Gemm forward = forward_call(m, nullptr, nullptr);
-    const float packed = 0;
-    if (!training) forward.packed_b = &packed;  // it will be: asked for before pack(), too
+    forward.b.packed = !training;  // also where this is asked for before pack()
     size_t bytes = kernels::gemm_workspace_bytes(forward, threads);
     if (training) {
       bytes = std::max(bytes, kernels::gemm_workspace_bytes(data_call(m, nullptr, nullptr), threads));
@@ -90,8 +89,8 @@ class Fc final : public Layer {
             .n = units_,
             .k = in_,
             .a = {.data = x, .ld = in_},
-            .b = {.data = weight_, .ld = units_},
-            .packed_b = packed_,
+            .b = packed_ == nullptr ? kernels::Operand{.data = weight_, .ld = units_}
+                                    : kernels::Operand{.data = packed_, .packed = true},
             .c = y,
             .ldc = units_,
             .bias = bias_,

@@ -141,17 +141,12 @@ size_t Recurrent::workspace_bytes(int batch, int threads, bool training) const {
       gemm = std::max(gemm, kernels::gemm_workspace_bytes(call, threads));
     };
     Gemm input = input_call(rows, nullptr, nullptr);
-    const float packed = 0;
-    if (!training) input.packed_b = &packed;  // it will be: asked for before pack(), too
+    input.b.packed = !training;  // also where this is asked for before pack()
     if (!backward) consider(input);
     if (backward) consider(input_weight_call(rows, nullptr, nullptr));
     if (backward) consider(input_gradient_call(rows, nullptr, nullptr));
     for (int i = 0; i < parts(); ++i) {
-      if (!backward) {
-        Gemm hidden = product_call(run, i, {}, {});
-        hidden.packed_b = &packed;
-        consider(hidden);
-      }
+      if (!backward) consider(product_call(run, i, {}, {}));
       if (backward) consider(product_gradient_call(run, i, {}, {}, true));
       if (backward) consider(hidden_weight_call(rows, i, {}, {}));
     }
@@ -259,8 +254,8 @@ Gemm Recurrent::input_call(int64_t rows, const float* x, float* gx) const noexce
           .n = columns_,
           .k = in_,
           .a = {.data = x, .ld = in_},
-          .b = {.data = input_weight_, .ld = columns_},
-          .packed_b = packed_input_,
+          .b = packed_input_ == nullptr ? kernels::Operand{.data = input_weight_, .ld = columns_}
+                                        : kernels::Operand{.data = packed_input_, .packed = true},
           .c = gx,
           .ldc = columns_,
           .bias = bias_};
@@ -285,13 +280,11 @@ Gemm Recurrent::input_weight_call(int64_t rows, const float* x, const float* dgx
 }
 Gemm Recurrent::product_call(const Run& run, int index, Rows from, Rows to) const noexcept {
   const Part p = part(index);
-  const float* weight = hidden_weight_ == nullptr ? nullptr : hidden_weight_ + p.first;  // inference: packed ones only
   return {.m = run.batch,
           .n = p.columns,
           .k = units_,
           .a = {.data = from.data, .ld = from.ld},
-          .b = {.data = weight, .ld = columns_},
-          .packed_b = run.panels[index] != nullptr ? run.panels[index] : packed_hidden_[index],
+          .b = {.data = run.panels[index] != nullptr ? run.panels[index] : packed_hidden_[index], .packed = true},
           .c = to.data,
           .ldc = to.ld,
           .bias = bias_hidden_ == nullptr ? nullptr : bias_hidden_ + p.first};
@@ -302,8 +295,7 @@ Gemm Recurrent::product_gradient_call(const Run& run, int index, Rows grad, Rows
           .n = units_,
           .k = p.columns,
           .a = {.data = grad.data, .ld = grad.ld},
-          .b = {.data = hidden_weight_ + p.first, .ld = columns_, .transposed = true},
-          .packed_b = run.panels[index],
+          .b = {.data = run.panels[index], .packed = true},
           .c = to.data,
           .ldc = to.ld,
           .accumulate = accumulate};

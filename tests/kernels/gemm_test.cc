@@ -69,7 +69,7 @@ void check(int64_t m, int64_t n, int64_t k, const Form& f, int threads = 1) {
     packed.assign(packed_b_floats(k, n) + 1, nan);
     pack_b(k, n, g.b, packed.data());
     ASSERT_TRUE(std::isnan(packed.back())) << "pack_b wrote past its size";
-    g.packed_b = packed.data();
+    g.b = {.data = packed.data(), .packed = true};
   }
   AlignedWorkspace ws(gemm_workspace_bytes(g, threads), threads);
   gemm(g, ws.view);
@@ -143,7 +143,7 @@ TEST_P(GemmOnIsa, ThreadsGiveTheSameNumbers) {
     g.ldc = n;
     std::vector<float> packed(packed_b_floats(k, n));
     pack_b(k, n, g.b, packed.data());
-    if (m == 1) g.packed_b = packed.data();  // the path of one row
+    if (m == 1) g.b = {.data = packed.data(), .packed = true};  // the path of one row
     std::vector<float> one(m * n);
     for (int threads : {1, 2, 3, 5}) {
       std::vector<float> c(m * n);
