@@ -30,23 +30,24 @@ Networks, figures (demo-out/figures: the rules as trees, and where widening is f
 Run it again to start anew.
 
 The seeds are fixed, but the time model and the budget in milliseconds come from the clock, so that two runs differ in
-what FastDeepIoT, the knapsack and localMin keep. --time-model and --budget repeat a run on a machine of its kind.
+what DeepIoT+FLOPs, FastDeepIoT, the knapsack and localMin keep. --time-model and --budget take those of another run;
+the last choice among a few networks is still made by the clock.
 END
 }
 
 refuse() { echo "demo.sh: $*; see ./demo.sh --help" >&2; exit 2; }
 
-data='' width=0.25 threads=() quick=no seed=1 time_model='' budget=''
+data='' width=0.25 threads=() quick=no seed=1 time_model='' budget='' given=()
 while (($#)); do
   case "$1" in
     -h | --help) usage; exit 0 ;;
-    --quick) quick=yes; shift ;;
+    --quick) quick=yes; given+=(--quick); shift ;;
     --data | --width | --threads | --seed | --time-model | --budget)
       (($# > 1)) || refuse "$1 needs a value"
       case "$1" in
-        --data) data=$2 ;;
-        --width) width=$2 ;;
-        --threads) threads=(--threads "$2") ;;
+        --data) data=$2; given+=(--data "$2") ;;
+        --width) width=$2; given+=(--width "$2") ;;
+        --threads) threads=(--threads "$2"); given+=(--threads "$2") ;;
         --seed) seed=$2 ;;
         --time-model) time_model=$(realpath -- "$2") ;;
         --budget) budget=$2 ;;
@@ -56,6 +57,7 @@ while (($#)); do
   esac
 done
 [[ (-n $time_model && -n $budget) || $time_model$budget == '' ]] || refuse "--time-model and --budget go together"
+[[ -z $budget || $budget =~ ^[0-9]*\.?[0-9]+$ && $budget =~ [1-9] ]] || refuse "--budget $budget: wanted milliseconds above 0"
 [[ -z $time_model || -f $time_model ]] || refuse "--time-model $time_model: no such file"
 [[ $data != */* && ! -e $data || $data == /* ]] || data=$PWD/$data  # a relative path is the caller's, not ours
 cd "$here"
@@ -134,5 +136,5 @@ compress knapsack --max-ms "$budget"
 
 say "4/4 all networks once more, in turn"
 "$program" report "$out/runs" --measure --time-model "$model" --out "$out/report.html" --json "$out/results.json"
-say "to repeat it: ./demo.sh --seed $seed --time-model $model --budget $budget"
+say "with this time model and budget again: ./demo.sh ${given[*]@Q} --seed $seed --time-model $model --budget $budget"
 say "look at $out/report.html; the numbers: $out/results.json; done in $((SECONDS / 60)) min $((SECONDS % 60)) s"

@@ -13,6 +13,17 @@
 #include "nn/summary.h"
 
 namespace fdi::cli {
+namespace {
+
+// FNV-1a, 64 bits; `hash`: of the bytes before.
+uint64_t fnv1a(std::span<const std::byte> bytes, uint64_t hash = 0xcbf29ce484222325) {
+  for (const std::byte b : bytes) hash = (hash ^ std::to_integer<uint64_t>(b)) * 0x100000001b3;
+  return hash;
+}
+
+std::string hex(uint64_t hash) { return fmt::format("{:016x}", hash); }
+
+}  // namespace
 
 nlohmann::json widths_to_json(const nn::NetworkSpec& spec) {
   nlohmann::json widths = nlohmann::json::object();
@@ -22,14 +33,13 @@ nlohmann::json widths_to_json(const nn::NetworkSpec& spec) {
 }
 
 std::string model_digest(const nn::Model& model) {
-  uint64_t hash = 0xcbf29ce484222325;  // FNV-1a, 64 bits
-  const auto add = [&](std::span<const std::byte> bytes) {
-    for (const std::byte b : bytes) hash = (hash ^ std::to_integer<uint64_t>(b)) * 0x100000001b3;
-  };
   const std::string widths = widths_to_json(model.spec).dump();
-  add(std::as_bytes(std::span(widths)));
-  add(std::as_bytes(model.parameters.all()));
-  return fmt::format("{:016x}", hash);
+  return hex(fnv1a(std::as_bytes(model.parameters.all()), fnv1a(std::as_bytes(std::span(widths)))));
+}
+
+std::string time_model_digest(const profile::TimeModel& model) {
+  const std::string text = model.to_json().dump();
+  return hex(fnv1a(std::as_bytes(std::span(text))));
 }
 
 double peak_memory_mib(const nn::NetworkSpec& spec) {

@@ -35,6 +35,8 @@ std::string before_after_text(const BeforeAfter& pair, const nlohmann::json& res
 nlohmann::json widths_to_json(const nn::NetworkSpec& spec);
 // Of widths and weights: tells which network another was made from.
 std::string model_digest(const nn::Model& model);
+// Of all that it predicts by.
+std::string time_model_digest(const profile::TimeModel& model);
 // Of inference with batch 1 on core::threads() threads: weights, planned activations and scratch.
 double peak_memory_mib(const nn::NetworkSpec& spec);
 

@@ -122,8 +122,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     fail_parse(app, e);
   }
-  check_output();
-  return 0;
+  return output_is_whole() ? 0 : 1;
 }
 
 }  // namespace fdi::cli

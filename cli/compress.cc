@@ -20,6 +20,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/restart.h"
+#include "core/text.h"
 #include "core/threads.h"
 #include "nn/check_batches.h"
 #include "nn/checkpoint.h"
@@ -58,7 +59,7 @@ std::optional<ChosenTimeModel> choose_time_model(const CompressFlags& flags, con
   const AsTimed timed(timing);
   auto found = find_time_model(timing, timed.identity(), network);
   if (!found && (flags.method == "fastdeepiot" || flags.max_ms))
-    fail_no_time_model(timing, timed.identity(), network, flags.model);
+    fail_no_time_model(timing, timed.identity(), network, core::shell_word(flags.model));
   if (!found) return found;
   if (found->forced() && flags.verify == "on")
     core::fail("{}; what a network takes there cannot be measured here: leave out --verify on", found->note);
@@ -76,35 +77,46 @@ void check_reachable(const CompressFlags& flags, const compress::SearchState& st
   const auto score = compress::weight_scores(state.model, state.groups);
   if (share(widths_of(compress::uniform_under_budget(state.groups, score, share, 1))) > 1)
     core::fail(
-        "--method uniform: no network of uniform width keeps {}, though others do; ask for more, or take another "
-        "--method",
+        "--method uniform: no network of uniform width keeps {}, though others do; give a larger budget, or "
+        "take another --method",
         target_text(state.config));
 }
 
 // Of each budget that the network does not keep: "11.7 ms of time (predicted), the budget 9 ms of time". A time is
 // judged by the clock where the network was timed, else by the time model.
-std::string missed_budgets(const compress::Costs& costs, const compress::Keep& keep, const json& compared) {
-  std::string missed;
+struct Missed {
+  std::string text;            // empty: none
+  bool measured_time = false;  // is among them
+};
+Missed missed_budgets(const compress::Costs& costs, const compress::Keep& keep, const json& compared) {
+  Missed missed;
   for (const compress::Limit& limit : costs.limits) {
     double got = limit.what.cost(widths_of(keep));
     const json& measured = compared["after_ms"]["measured"];
     const bool timed = limit.what.name == "time";
     if (timed && !measured.is_null()) got = measured;
-    if (got / limit.most <= 1) continue;
-    missed += fmt::format("{}{}{}, the budget {}", missed.empty() ? "" : "; ", compress::amount(limit.what, got),
-                          !timed               ? ""
-                          : measured.is_null() ? " (predicted)"
-                                               : " (measured)",
-                          compress::amount(limit.what, limit.most));
+    if (got <= limit.most) continue;
+    missed.measured_time = missed.measured_time || (timed && !measured.is_null());
+    const int digits = compress::telling_digits(limit.what, got, limit.most);
+    missed.text +=
+        fmt::format("{}{}{}, the budget {}", missed.text.empty() ? "" : "; ", compress::amount(limit.what, got, digits),
+                    !timed               ? ""
+                    : measured.is_null() ? " (predicted)"
+                                         : " (measured)",
+                    compress::amount(limit.what, limit.most, digits));
   }
   return missed;
 }
 
-const char* what_to_do(const CompressFlags& flags, bool by_clock, bool unchanged) {
-  if (unchanged) return "the time model says that it needs no compression: profile and fit anew, or ask for less";
-  if (by_clock) return "--resume times it again when the machine is quiet; or ask for more";
-  if (flags.verify == "off" && flags.max_ms) return "choose by what is measured (--verify on), or ask for more";
-  return "take another --method, or ask for more";
+// In another folder: --resume is for the same request.
+const char* what_to_do(bool by_clock, bool measured_time, bool unchanged) {
+  if (measured_time && by_clock)
+    return "--resume times it again when the machine is quiet; or give a larger budget, in another folder";
+  if (measured_time && unchanged)
+    return "the time model says that it needs no compression: profile and fit anew, or choose by what is measured "
+           "(--verify on), or give a smaller --max-ms, in another folder";
+  if (measured_time) return "choose by what is measured (--verify on), or give a larger budget, in another folder";
+  return "take another --method, or give a larger budget, in another folder";
 }
 
 compress::Costs costs_of(const CompressFlags& flags, const compress::SearchState& state,
@@ -157,13 +169,13 @@ void compress_model(const CompressFlags& flags) {
   const profile::TimeModel* model = time_model ? &time_model->model : nullptr;
   const bool foreign = time_model && time_model->forced();
   const compress::Costs costs = costs_of(flags, state, model);
-  const std::string kept = compress::kept_already(costs.limits, state.groups);
+  std::string kept = compress::kept_already(costs.limits, state.groups);
   if (kept.empty()) check_reachable(flags, state, costs, model);
   const TrainingImages images =
       open_compression_images(state.config.data, state.config.seed, original.metadata, flags.model,
                               state.model.metadata, flags.resume, run.file(kSearchFile));
   check_fit(*images.train, facts, original.spec.input, flags.model);
-  nn::check_batches(original.spec, images.train->size(), tuning.batch, "--batch");
+  nn::check_batches(original.spec, images.train->size(), tuning.batch, "--batch", flags.resume);
   run.make();
   if (model != nullptr) core::write_file_atomically(run.file(kTimeModel), model->to_json().dump() + "\n");
 
@@ -172,6 +184,7 @@ void compress_model(const CompressFlags& flags) {
   LoaderSource validation(images.validation, facts.normalization, judging_loader(state.config.batch));
   const bool by_clock = state.config.max_ms > 0 && flags.verify != "off" && !foreign;
   CompressRun work{flags, run, state, costs, by_clock, train, validation};
+  if (!kept.empty() && !keeps_as_judged(work)) kept.clear();
   Chosen chosen = kept.empty() ? choose_structure(work) : keep_structure(work);
   const nn::Model small =
       kept.empty() ? fine_tune(std::move(chosen.small), original, flags, tuning, run, images) : std::move(chosen.small);
@@ -183,10 +196,10 @@ void compress_model(const CompressFlags& flags) {
   const BeforeAfter pair{original, small, timed, model};
   const json compared = foreign ? before_after_json(pair, {}) : measure_before_after(pair);
   const compress::Keep& keep = std::ranges::find_if(chosen.candidates, &compress::Candidate::chosen)->keep;
-  const std::string missed = missed_budgets(costs, keep, compared);
+  const Missed missed = missed_budgets(costs, keep, compared);
   const json result = compress_result_to_json(
       {flags, state, tuning, time_model ? &*time_model : nullptr, original, small, chosen.candidates, accuracy,
-       accuracy_original, compared, by_clock, missed, images.train->size(), core::monotonic_seconds() - begin});
+       accuracy_original, compared, by_clock, missed.text, images.train->size(), core::monotonic_seconds() - begin});
   core::write_file_atomically(run.file(kResultFile), result.dump(2) + "\n");
   print(flags.common,
         before_after_text(pair, compared) + fmt::format("test accuracy {:.2f}%, was {:.2f}%\nmodel: {}\n",
@@ -196,9 +209,9 @@ void compress_model(const CompressFlags& flags) {
                                     "model is a copy of it\n",
                                     kept));
   write_result(flags.common, result);
-  if (missed.empty()) return;
-  core::fail_as(core::ErrorCode::kUnmet, "the network misses its budget: {}; {} holds it all the same; {}", missed,
-                flags.out, what_to_do(flags, by_clock, !kept.empty()));
+  if (missed.text.empty()) return;
+  core::fail_as(core::ErrorCode::kUnmet, "the network misses its budget: {}; {} holds it all the same; {}", missed.text,
+                flags.out, what_to_do(by_clock, missed.measured_time, !kept.empty()));
 }
 
 }  // namespace

@@ -81,7 +81,7 @@ compress::SearchConfig search_config(const CompressFlags& flags, int image_size)
   const Method& method = find_method(flags.method);
   compress::SearchConfig config = flags.search;
   config.max_ms = read_positive("--max-ms", flags.max_ms, "milliseconds of an inference");
-  config.max_mb = read_positive("--max-mb", flags.max_mb, "MB of memory");
+  config.max_mb = read_positive("--max-mb", flags.max_mb, "MiB of memory");
   config.target_size = flags.size ? read_part(*flags.size) : 0;
   config.lambda = read_positive("--lambda", flags.lambda, "units of the loss (left out, it is found from the budgets)");
   if (!method.weighs_cost && flags.lambda)

@@ -69,17 +69,30 @@ const Candidate& chosen_of(const std::vector<Candidate>& candidates) {
   return *std::ranges::find_if(candidates, &Candidate::chosen);
 }
 
-// As chosen before, where the run was killed after that.
-std::vector<Candidate> choose_once(const CompressRun& run, const std::function<std::vector<Candidate>()>& choose) {
+// Throws Error where the choice was made by another judge than this run's.
+Choice read_choice(const CompressRun& run) {
+  const std::string file = run.folder.file(kChoiceFile);
+  Choice choice = choice_from_json(nn::parse_json(core::read_file(file, kMaxChoiceFile), file), run.state.model.spec,
+                                   run.state.groups, file);
+  const auto judge = [](bool by_clock) { return by_clock ? "what is measured" : "the time model"; };
+  if (choice.by_clock && *choice.by_clock != run.by_clock)
+    core::fail(
+        "{}: cannot resume: the structure was chosen by {}, now it would be by {} (--verify); ask for the same again, "
+        "or start a new run in another folder",
+        file, judge(*choice.by_clock), judge(run.by_clock));
+  return choice;
+}
+
+// As chosen before, where the run was killed after that. `whole`: the network as it is.
+std::vector<Candidate> choose_once(const CompressRun& run, const std::function<std::vector<Candidate>()>& choose,
+                                   bool whole = false) {
   const std::string file = run.folder.file(kChoiceFile);
   const nn::UnitGroups& groups = run.state.groups;
-  if (run.folder.has(kChoiceFile))
-    return candidates_from_json(nn::parse_json(core::read_file(file, kMaxChoiceFile), file), run.state.model.spec,
-                                groups, file);
+  if (run.folder.has(kChoiceFile)) return read_choice(run).candidates;
   std::vector<Candidate> candidates = choose();
   core::write_file_atomically(run.folder.file("keep.json"),
                               keep_to_json(chosen_of(candidates).keep, groups).dump() + "\n");
-  core::write_file_atomically(file, candidates_to_json(candidates, groups).dump() + "\n");
+  core::write_file_atomically(file, choice_to_json({candidates, run.by_clock, whole}, groups).dump() + "\n");
   return candidates;
 }
 
@@ -174,6 +187,9 @@ compress::Costs search_costs(const CompressRun& run) {
   compress::Costs costs = run.costs;
   for (compress::Limit& limit : costs.limits)
     if (has_rounds(run)) limit.most *= compress::kSearchRoom;
+  // The model calls a network cheap enough that is not: without this the search would end where it begins.
+  for (compress::Limit& limit : costs.limits)
+    if (limit.what.name == "time") limit.most /= std::max(1.0, run.measured_per_predicted);
   return costs;
 }
 
@@ -205,12 +221,22 @@ Chosen choose_structure(CompressRun& run) {
   return run.flags.method == "uniform" ? by_uniform(run) : by_knapsack(run);
 }
 
+bool keeps_as_judged(CompressRun& run) {
+  if (run.folder.has(kChoiceFile)) return read_choice(run).whole;
+  if (!run.by_clock) return true;
+  const Keep all = compress::keep_all(run.state.groups);
+  const double ms = measure_structures(run, {all}).front();
+  run.measured_per_predicted = ms / predicted_ms(run, all);
+  const bool begun = !run.state.history.empty() || run.folder.has(kRoundsFile);
+  return !begun && ms <= (1 - compress::kTimingNoise) * run.state.config.max_ms;
+}
+
 Chosen keep_structure(CompressRun& run) {
   const nn::Model& model = run.state.model;
   if (!run.folder.has(kSearchFile)) save_search(run.folder.file(kSearchFile), run.state);
   const Keep all = compress::keep_all(run.state.groups);
   const auto as_it_is = [&] { return std::vector<Candidate>{{all, predicted_ms(run, all), 0, true}}; };
-  return {choose_once(run, as_it_is), {model.spec, compress::copy_of(model), model.metadata}};
+  return {choose_once(run, as_it_is, true), {model.spec, compress::copy_of(model), model.metadata}};
 }
 
 }  // namespace fdi::cli

@@ -17,7 +17,14 @@ struct CompressRun {
   bool by_clock;  // a budget of time is kept by what is measured here, not by what the time model predicts
   nn::BatchSource& train;
   nn::BatchSource& validation;
+  // Of the whole network, measured per predicted time; set by keeps_as_judged, 1: not timed.
+  double measured_per_predicted = 1;
 };
+
+// Whether the whole network, which keeps all budgets by the time model, keeps that of time by the judge of this run,
+// too: `by_clock` it is timed here. A run that has gone further, or chosen, before it was killed stays with what it
+// found.
+bool keeps_as_judged(CompressRun& run);
 
 struct Chosen {
   std::vector<compress::Candidate> candidates;  // one of them is chosen; measured_ms is 0 where none was measured

@@ -1,5 +1,6 @@
 #include "cli/compress_result.h"
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 
@@ -43,6 +44,7 @@ json measured_to_json(const CompressResult& r) {
 json recipe_to_json(const CompressResult& r) {
   json recipe = {{"search", search_config_to_json(r.state.config)}, {"fine_tune", config_to_json(r.tuning)}};
   for (json& part : recipe) part.erase("data");
+  if (r.time_model != nullptr) recipe["time_model"] = time_model_digest(r.time_model->model);
   recipe["choose_by"] = r.by_clock ? "clock" : "model";
   if (r.state.config.rounds > 0) recipe["rounds_lr"] = compress::PruneTraining{}.lr;
   return recipe;
@@ -111,28 +113,42 @@ json compress_result_to_json(const CompressResult& r) {
   return result;
 }
 
-json candidates_to_json(const std::vector<compress::Candidate>& candidates, const nn::UnitGroups& groups) {
-  json out = json::array();
-  for (const compress::Candidate& c : candidates)
-    out.push_back({{"keep", keep_to_json(c.keep, groups)},
-                   {"predicted_ms", c.predicted_ms},
-                   {"measured_ms", c.measured_ms},
-                   {"chosen", c.chosen}});
+json choice_to_json(const Choice& choice, const nn::UnitGroups& groups) {
+  json candidates = json::array();
+  for (const compress::Candidate& c : choice.candidates)
+    candidates.push_back({{"keep", keep_to_json(c.keep, groups)},
+                          {"predicted_ms", c.predicted_ms},
+                          {"measured_ms", c.measured_ms},
+                          {"chosen", c.chosen}});
+  json out = {{"whole", choice.whole}, {"candidates", std::move(candidates)}};
+  if (choice.by_clock) out["by_clock"] = *choice.by_clock;
   return out;
 }
 
-std::vector<compress::Candidate> candidates_from_json(const json& list, const nn::NetworkSpec& spec,
-                                                      const nn::UnitGroups& groups, const std::string& where) {
-  std::vector<compress::Candidate> candidates;
+Choice choice_from_json(const json& object, const nn::NetworkSpec& spec, const nn::UnitGroups& groups,
+                        const std::string& where) {
+  Choice choice;
   try {
-    for (const json& c : list)
-      candidates.push_back({compress::keep_from_json(c.at("keep"), spec, groups, where), c.at("predicted_ms"),
-                            c.at("measured_ms"), c.at("chosen")});
+    const bool earlier = object.is_array();
+    for (const json& c : earlier ? object : object.at("candidates"))
+      choice.candidates.push_back({compress::keep_from_json(c.at("keep"), spec, groups, where), c.at("predicted_ms"),
+                                   c.at("measured_ms"), c.at("chosen")});
+    if (std::ranges::none_of(choice.candidates, &compress::Candidate::chosen))
+      core::fail("{}: no structure of it is chosen; remove it, and the structure is chosen anew", where);
+    if (!earlier) {
+      choice.whole = object.at("whole");
+      if (object.contains("by_clock")) choice.by_clock = object.at("by_clock").get<bool>();
+      return choice;
+    }
+    // A choice by the clock has measured times, but for the whole network, which then was kept untimed.
+    const compress::Candidate& first = choice.candidates.front();
+    choice.whole = first.measured_ms <= 0 && first.keep == compress::keep_all(groups);
+    if (!choice.whole) choice.by_clock = first.measured_ms > 0;
   } catch (const json::exception& e) {
     core::fail("{}: is not as this program writes it: {}; remove it, and the structure is chosen anew", where,
                e.what());
   }
-  return candidates;
+  return choice;
 }
 
 }  // namespace fdi::cli

@@ -1,6 +1,8 @@
 // What a `compress` run writes: RUN/result.json, which `report` reads and --json copies.
 #pragma once
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "cli/compress_flags.h"
@@ -28,9 +30,16 @@ nlohmann::json compress_result_to_json(const CompressResult& result);
 // The program and its arguments as they were typed, quoted where a shell needs it.
 std::string command_line();
 
-// Candidates, to choose again from without measuring anew.
-nlohmann::json candidates_to_json(const std::vector<compress::Candidate>& candidates, const nn::UnitGroups& groups);
-std::vector<compress::Candidate> candidates_from_json(const nlohmann::json& json, const nn::NetworkSpec& spec,
-                                                      const nn::UnitGroups& groups, const std::string& where);
+// What was chosen and by whom, so that a resumed run need not measure anew.
+struct Choice {
+  std::vector<compress::Candidate> candidates;  // one of them is chosen
+  std::optional<bool> by_clock;                 // none: earlier versions' choice that does not tell
+  bool whole = false;                           // the network kept its budgets already: nothing was compressed
+};
+// {"by_clock", "whole", "candidates": [{"keep", "predicted_ms", "measured_ms", "chosen"}]}; earlier versions have the
+// list alone. Throws Error "F: ..." for what is not so.
+nlohmann::json choice_to_json(const Choice& choice, const nn::UnitGroups& groups);
+Choice choice_from_json(const nlohmann::json& json, const nn::NetworkSpec& spec, const nn::UnitGroups& groups,
+                        const std::string& where);
 
 }  // namespace fdi::cli

@@ -18,6 +18,7 @@
 #include "compress/shrink.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/text.h"
 #include "profile/op_model.h"
 #include "profile/safe_region.h"
 
@@ -114,7 +115,7 @@ void expand(const ExpandFlags& flags) {
   nn::require_groups(model.spec, groups);
   const AsTimed timed(flags.timing);
   const auto chosen = find_time_model(flags.timing, timed.identity(), model.spec);
-  if (!chosen) fail_no_time_model(flags.timing, timed.identity(), model.spec, flags.model);
+  if (!chosen) fail_no_time_model(flags.timing, timed.identity(), model.spec, core::shell_word(flags.model));
   if (chosen->forced() && flags.verify == "on")
     core::fail("{}: what is faster there cannot be measured here; add --verify off", chosen->note);
   const compress::NetworkTimes times(model.spec, groups, chosen->model);
@@ -138,6 +139,7 @@ void expand(const ExpandFlags& flags) {
   result["command"] = command_line();
   result["expand"] = flags.expand;
   result["verify"] = flags.verify;
+  result["time_model"] = time_model_digest(chosen->model);
   result["widened"] = outcome.widths != times.own();
   result["candidates"] = trials_json(outcome, model, groups);
   result["simplified"] = simplified;

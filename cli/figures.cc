@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +12,7 @@
 #include <optional>
 #include <set>
 
+#include "cli/measuring_lock.h"
 #include "cli/terminal.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -151,11 +153,20 @@ nlohmann::json time_some(const Choice& choice, std::vector<std::pair<int, int>> 
   return {{"faster", faster}, {"of", pairs.size()}, {"pairs", pairs}};
 }
 
+// Whether a process may profile into this database: else no lock can be made beside it, and none is needed.
+bool may_be_profiled(const std::string& database) {
+  const std::string folder = std::filesystem::path(database).parent_path().string();
+  return ::access(folder.empty() ? "." : folder.c_str(), W_OK) == 0;
+}
+
 // "7 of 10 layers of the region were faster when measured"; what was measured goes to `json`.
 std::string measured_text(const Choice& choice, const std::vector<std::pair<int, int>>& points, profile::Runner* runner,
-                          uint64_t seed, nlohmann::json& json) {
+                          const ProfilingOptions& profiling, uint64_t seed, nlohmann::json& json) {
   if (runner == nullptr) return "not measured: the device of the samples is not at hand";
   try {
+    const std::string database = store_path(profiling.database);
+    std::optional<MeasuringLock> lock;
+    if (may_be_profiled(database)) lock.emplace(database, profiling.device);
     json = time_some(choice, points, *runner, seed);
   } catch (const core::Error& e) {
     return fmt::format("not measured: {}", e.what());
@@ -166,7 +177,7 @@ std::string measured_text(const Choice& choice, const std::vector<std::pair<int,
 
 // A tree of the paper's variables: with rounded ones a layer's gain by widening is in its law already.
 void draw_safe_region(const std::string& prefix, const profile::SampleSet& set, const profile::TimeModel& model,
-                      const profile::FitOptions& options, profile::Runner* runner) {
+                      const profile::FitOptions& options, profile::Runner* runner, const ProfilingOptions& profiling) {
   std::vector<const Sample*> convs;
   for (const Sample& sample : set.samples)
     if (sample.component.layer.op == Op::kConv2d) convs.push_back(&sample);
@@ -198,7 +209,7 @@ void draw_safe_region(const std::string& prefix, const profile::SampleSet& set, 
   } else {
     const SafeRegion& region = choice->region;
     nlohmann::json timed;
-    measured = measured_text(*choice, points, runner, options.seed, timed);
+    measured = measured_text(*choice, points, runner, profiling, options.seed, timed);
     said = profile::simplified_model(Op::kConv2d, {region});
     json["layer"] = device::component_to_json(choice->layer);
     json["regions"] = {{{"condition", profile::describe(Op::kConv2d, region.condition)},
@@ -222,14 +233,14 @@ void draw_safe_region(const std::string& prefix, const profile::SampleSet& set, 
 }  // namespace
 
 void draw_figures(const std::string& folder, const profile::SampleSet& set, const profile::TimeModel& model,
-                  const profile::FitOptions& options, profile::Runner* runner) {
+                  const profile::FitOptions& options, profile::Runner* runner, const ProfilingOptions& profiling) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) core::fail("--figures {}: cannot make the folder: {}", folder, error.message());
   write_json(folder + "/model.json", model.to_json());
   for (const auto& [op, q] : model.quality())
     report(profile::plot_graph(fmt::format("{}/tree_{}", folder, nn::op_name(op)), model.dot(op)));
-  draw_safe_region(folder + "/safe_region", set, model, options, runner);
+  draw_safe_region(folder + "/safe_region", set, model, options, runner, profiling);
 }
 
 }  // namespace fdi::cli

@@ -36,7 +36,7 @@ std::string other_readings(profile::Store& store, const profile::Store::Device& 
     const std::string cache = run.request.value("cache", "network");
     const std::string what = run.request.contains("sweep") ? "sweeps"
                              : cache != "network"          ? cache + " caches"
-                             : in_networks(run)            ? "layers that take no time"
+                             : in_networks(run)            ? "layers timed at 0 us"  // else it had been fitted
                                                            : "times of an earlier stopwatch";
     std::string& of = runs[what];
     of += fmt::format("{}{}", of.empty() ? "" : ", ", run.id);
@@ -131,7 +131,7 @@ void fit(const FitFlags& flags) {
   if (!flags.out.empty()) core::write_file_atomically(flags.out, model.to_json().dump(2) + "\n");
   if (!flags.figures.empty()) {
     const std::unique_ptr<profile::Runner> reached = runner ? nullptr : reach(flags.profiling, set.device);
-    draw_figures(flags.figures, set, model, options, runner ? runner.get() : reached.get());
+    draw_figures(flags.figures, set, model, options, runner ? runner.get() : reached.get(), flags.profiling);
   }
   const CommonOptions& common = flags.profiling.common;
   print(common, fmt::format("{}{}\n\n{}\n{}", device::key(set.device),
@@ -196,13 +196,13 @@ void add_fit(CLI::App& app) {
   command->footer(
       "Example:\n  fastdeepiot fit --figures figures --json fit.json\n"
       "  fastdeepiot fit --samples samples.csv --features paper\n"
-      "A table (--samples) needs the columns op, in_channel, median_us (microseconds) and what else describes the "
+      "A table (--samples) needs the columns op, in_channel (or in_dim), median_us (microseconds) and what else describes the "
       "layer:\n"
       "in_height, in_width, step, out_channel, kernel_height, kernel_width, stride_height, stride_width, padding, "
       "...;\n"
       "what is left out has its usual value. Separated by commas, semicolons or tabs.");
   add_profiling(*command, flags->profiling, [flags] { fit(*flags); });
-  // Nothing is measured here: they say which of the database's samples are meant.
+  // They say which of the database's samples are meant; only --figures measures, on the device of the samples.
   command->get_option("--device")
       ->description("Whose samples: local, or the device behind an agent (see profile), which is asked who it is");
   command->get_option("--engine")->description("Samples of this engine's kernels: native, onednn, xnnpack");

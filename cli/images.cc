@@ -128,12 +128,13 @@ Cut cut_of(const json& record, const std::string& where) try {
 }
 
 // Of the images of a split, "train" or "test".
+datasets::Digest digest_of(const json& record, const char* split) {
+  const json& d = record.at(split);
+  return {d.value("images", int64_t{0}), d.value("names", ""), d.value("contents", "")};
+}
+
 std::string difference(const json& before, const json& now, const char* split) {
-  const auto of = [&](const json& record) -> datasets::Digest {
-    const json& d = record.at(split);
-    return {d.value("images", int64_t{0}), d.value("names", ""), d.value("contents", "")};
-  };
-  const std::string text = datasets::difference(of(before), of(now));
+  const std::string text = datasets::difference(digest_of(before, split), digest_of(now, split));
   return text.empty() ? text : fmt::format("{}: {}", split, text);
 }
 
@@ -146,12 +147,20 @@ void check_same_images(const Metadata& about, const char* key, const json& now, 
         checkpoint);
     return;
   }
-  for (const char* split : {"train", "test"})
-    if (const std::string text = difference(before, now, split); !text.empty())
+  for (const char* split : {"train", "test"}) {
+    const std::string text = difference(before, now, split);
+    if (text.empty()) continue;
+    if (datasets::only_contents_differ(digest_of(before, split), digest_of(now, split)))
+      note(
+          "warning: {}: {}; the run goes on with the images as they are now; where they were replaced, start a new run "
+          "in another folder",
+          checkpoint, text);
+    else
       core::fail(
           "{}: cannot resume: the images have changed: {}; give the same ones (--data PATH where they moved), or "
           "start a new run in another folder",
           checkpoint, text);
+  }
 }
 
 // Throws Error that says how to go on where the images of a run are not found any more.

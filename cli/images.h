@@ -44,13 +44,15 @@ struct TrainingImages {
 };
 constexpr const char* kImagesRecord = "data";
 TrainingImages open_training_images(const nlohmann::json& data, uint64_t seed);
-// For a run that goes on from `checkpoint`, of this metadata. The images may lie elsewhere now. Throws Error where they
-// are others; warns where an older checkpoint does not say.
+// For a run that goes on from `checkpoint`, of this metadata. The images may lie elsewhere now. Throws Error where
+// their number, names or labels are others; warns where only the pixels are (another JPEG library decodes differently
+// in the last digits), and where an older checkpoint does not record them.
 TrainingImages reopen_training_images(const nlohmann::json& data, uint64_t seed, const Metadata& about,
                                       const std::string& checkpoint);
 // For the compression of a model, which must not be judged by images that it was trained on: the validation images are
 // those of the model's own training where it had some; else a warning says what is known of them. `search` is the
-// metadata that the compression carries on, and by which it knows its images again when `resumed` from `checkpoint`.
+// metadata of the compression's own checkpoint: a new compression records its images there, and one that is `resumed`
+// from `checkpoint` compares them with the record, as reopen_training_images() does.
 TrainingImages open_compression_images(const nlohmann::json& data, uint64_t seed, const Metadata& original,
                                        const std::string& model, Metadata& search, bool resumed,
                                        const std::string& checkpoint);

@@ -10,7 +10,7 @@
 #include "core/error.h"
 
 constexpr const char* kOutOfMemory =
-    "out of memory; ask for less (smaller images, --limit, --batch, --threads) or lift the limit";
+    "fastdeepiot: out of memory; ask for less (smaller images, --limit, --batch, --threads) or lift the limit";
 
 int main(int argc, char** argv) {
   using fdi::cli::note;
@@ -21,9 +21,9 @@ int main(int argc, char** argv) {
     note("fastdeepiot: {}", e.what());
     return e.code() == fdi::core::ErrorCode::kBadInput ? 2 : 1;
   } catch (const std::bad_alloc&) {
-    note("fastdeepiot: {}", kOutOfMemory);
+    fdi::cli::write_note(kOutOfMemory);
   } catch (const std::length_error&) {
-    note("fastdeepiot: {}", kOutOfMemory);
+    fdi::cli::write_note(kOutOfMemory);
   } catch (const std::filesystem::filesystem_error& e) {
     note("fastdeepiot: {}: {}", e.path1().string(), e.code().message());
   } catch (const std::system_error& e) {

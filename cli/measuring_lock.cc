@@ -5,6 +5,7 @@
 
 #include <cctype>
 #include <filesystem>
+#include <functional>
 
 #include "core/error.h"
 
@@ -17,11 +18,12 @@ std::string file_of(const std::string& database, std::string what) {
     what += '-';  // a database on a network disk is of several machines
     what += host;
   }
+  const size_t digest = std::hash<std::string>()(what);  // names that are cut or spelt alike stay apart
   std::string name;
   for (const char c : what.substr(0, kMost))
     name += std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' ? c : '_';
   const std::filesystem::path file(database);
-  return file.parent_path() / fmt::format(".{}.{}.lock", file.filename().string(), name);
+  return file.parent_path() / fmt::format(".{}.{}-{:x}.lock", file.filename().string(), name, digest);
 }
 
 }  // namespace

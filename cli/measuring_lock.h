@@ -1,5 +1,5 @@
 // Who measures: two processes at once would make each other's times longer, and fill one run together. Called by
-// profile and sweep.
+// profile, sweep and fit --figures.
 #pragma once
 #include <string>
 

@@ -62,29 +62,35 @@ void add_common(CLI::App& command, CommonOptions& common, std::function<void()> 
 
 namespace {
 
-// Throws Error unless all of `text` is a whole number that T holds.
+// Whether all of `text` is a number that T holds.
 template <class T>
-void check_whole(const std::string& name, const std::string& text) {
-  T value{};
+bool holds(const std::string& text, T& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (end != text.data() + text.size() || error != std::errc())
-    core::fail("{} {}: wanted a whole number from {} to {}", name, text.empty() ? "''" : text,
-               std::numeric_limits<T>::min(), std::numeric_limits<T>::max());
+  return end == text.data() + text.size() && error == std::errc();
 }
 
-void check_finite(const std::string& name, const std::string& text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (end != text.data() + text.size() || error != std::errc() || !std::isfinite(value))
-    core::fail("{} {}: wanted a number, e.g. 0.5", name, text.empty() ? "''" : text);
-}
-
-// What is given in the base that it looks like, and in no other: 010 is ten.
-void drop_zeros(std::string& text) {
-  const size_t sign = text.starts_with('-') || text.starts_with('+') ? 1 : 0;
+// Without a plus; of a whole number without leading zeros, which CLI11 would read as octal.
+std::string plain_number(std::string text, bool whole) {
+  if (text.starts_with('+') && !text.starts_with("+-")) text.erase(0, 1);
+  const size_t sign = text.starts_with('-') ? 1 : 0;
   const size_t digits = std::min(text.find_first_not_of('0', sign), text.size());
-  if (digits > sign) text.erase(sign, digits - sign - (digits == text.size() ? 1 : 0));
-  if (text.starts_with('+')) text.erase(0, 1);
+  const bool zeros_only = digits == text.size() || text.find_first_not_of("0123456789", digits) != std::string::npos;
+  if (whole && digits > sign && !zeros_only) text.erase(sign, digits - sign);
+  return text;
+}
+
+// Throws Error for what is no such number; returns what CLI11 reads as it was meant.
+std::string checked_number(const std::string& name, const std::string& given, bool whole) {
+  const std::string text = plain_number(given, whole), shown = given.empty() ? "''" : given;
+  double real = 0;
+  int64_t integer = 0;
+  uint64_t seed = 0;
+  if (!whole && (!holds(text, real) || !std::isfinite(real)))
+    core::fail("{} {}: wanted a number, e.g. 0.5", name, shown);
+  if (whole && name == "--seed" && !holds(text, seed))
+    core::fail("{} {}: wanted a whole number from 0 to {}", name, shown, std::numeric_limits<uint64_t>::max());
+  if (whole && name != "--seed" && !holds(text, integer)) core::fail("{} {}: wanted a whole number", name, shown);
+  return text;
 }
 
 }  // namespace
@@ -97,13 +103,7 @@ void check_numbers(CLI::App& app) {
     if (!whole && type != "X" && type != "FLOAT") continue;
     option->transform(CLI::Validator(
         [whole, name](std::string& text) {
-          if (whole) drop_zeros(text);
-          if (!whole)
-            check_finite(name, text);
-          else if (name == "--seed")
-            check_whole<uint64_t>(name, text);
-          else
-            check_whole<int64_t>(name, text);
+          text = checked_number(name, text, whole);
           return std::string();
         },
         ""));

@@ -32,7 +32,7 @@ struct PredictFlags {
 };
 
 // A device that has no model is profiled, here for the layers of one network.
-void make_model(const PredictFlags& flags, profile::Runner& runner, const nn::NetworkSpec& network) {
+profile::TimeModel make_model(const PredictFlags& flags, profile::Runner& runner, const nn::NetworkSpec& network) {
   ProfileFlags asked = flags.profile;
   asked.specs = {network};
   profile_device(asked, runner);
@@ -41,7 +41,7 @@ void make_model(const PredictFlags& flags, profile::Runner& runner, const nn::Ne
   profile::FitOptions options;
   options.seed = flags.profile.profiling.common.seed;
   const profile::SampleSet set = stored_samples(store, store.find_device(runner.identity()).value());
-  fit_model(set, options, flags.force, database, &runner);
+  return fit_model(set, options, flags.force, database, &runner).model;
 }
 
 // The paper's section 4.3: the database is asked for a model, then the device; only then is it profiled.
@@ -50,12 +50,9 @@ ChosenTimeModel choose_model(const PredictFlags& flags, profile::Runner& runner,
   const ProfilingOptions& p = flags.profile.profiling;
   const TimingOptions timing{p.engine, p.common.isa, p.common.threads, flags.time_model, p.database, flags.force};
   auto found = find_time_model(timing, runner.identity(), network);
-  if (!found && take_kept_model(runner, p.database, network))
-    found = find_time_model(timing, runner.identity(), network);
-  if (!found && flags.make_model) {
-    make_model(flags, runner, network);
-    found = find_time_model(timing, runner.identity(), network);
-  }
+  if (!found) found = take_kept_model(runner, timing, network);
+  if (!found && flags.make_model)
+    found = accept_time_model(make_model(flags, runner, network), timing, runner.identity(), network);
   if (!found) fail_no_time_model(timing, runner.identity(), network, name, p.device);
   return std::move(*found);
 }

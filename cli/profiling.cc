@@ -162,7 +162,6 @@ Fitted fit_model(const profile::SampleSet& set, const profile::FitOptions& optio
   try {
     fitted.id = profile::Store(database, profile::Store::Access::kWrite).add_model(set.device, json);
   } catch (const core::Error& e) {
-    if (e.code() != core::ErrorCode::kBadInput) throw;
     note("the model is not kept: {}", e.what());
   }
   if (runner != nullptr && !set.device.emulated) try {
@@ -182,10 +181,9 @@ void warn_if_noisy(const profile::TimeModel& model, std::span<const device::Comp
       noisy += fmt::format("{}{} {:.1f}%", noisy.empty() ? "" : ", ", nn::op_name(op), 100 * quality.noise_floor);
   if (!noisy.empty())
     note(
-        "the time model's samples are noisy: two halves of the passes over them differ by {}, and no prediction is "
-        "surer; "
-        "`fastdeepiot profile` with another --seed while the machine does nothing else, then `fastdeepiot fit --run N` "
-        "of that run",
+        "the time model's samples are noisy: two halves of the passes over them differ by {}, and predictions cannot "
+        "be more precise than that; run `fastdeepiot profile --seed N` (another seed) on a quiet machine, then "
+        "`fastdeepiot fit --run M` (the run that it prints)",
         noisy);
 }
 

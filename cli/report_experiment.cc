@@ -20,8 +20,10 @@ int place_of(const std::string& name) {
 }  // namespace
 
 std::vector<Experiment> group_runs(std::vector<Run> runs) {
-  std::ranges::stable_sort(runs, {},
-                           [](const Run& run) { return std::tuple(place_of(run.name), run.name, run.result.ms()); });
+  // By method, with the runs that are only predicted, which become one of their own, behind those that are measured.
+  std::ranges::stable_sort(runs, {}, [](const Run& run) {
+    return std::tuple(place_of(run.name), run.name, !run.result.measured_ms, run.result.ms());
+  });
   for (Run& run : runs)
     if (!run.result.measured_ms) run.name += kPredicted;
   const auto alike = [](const Run& a, const Run& b) {
@@ -54,6 +56,14 @@ std::vector<const Run*> seeds_of(const Experiment& experiment, const Run& run) {
   return seeds;
 }
 
+std::vector<int64_t> distinct_seeds(const std::vector<const Run*>& runs) {
+  std::vector<int64_t> seeds;
+  for (const Run* run : runs) seeds.push_back(run->seed);
+  std::ranges::sort(seeds);
+  seeds.erase(std::ranges::unique(seeds).begin(), seeds.end());
+  return seeds;
+}
+
 Design mean_of(const std::vector<const Run*>& runs) {
   const auto n = static_cast<double>(runs.size());
   const auto mean = [&](auto member) {
@@ -62,16 +72,20 @@ Design mean_of(const std::vector<const Run*>& runs) {
     return sum / n;
   };
   const auto mean_if = [&](std::optional<double> Design::*member) {
-    std::optional<double> sum = 0;
-    for (const Run* run : runs) sum = run->result.*member ? std::optional(*sum + *(run->result.*member)) : std::nullopt;
-    return sum ? std::optional(*sum / n) : std::nullopt;
+    double sum = 0;
+    for (const Run* run : runs) {
+      const std::optional<double>& value = run->result.*member;
+      if (!value) return std::optional<double>();
+      sum += *value;
+    }
+    return std::optional(sum / n);
   };
   return {.accuracy = mean_if(&Design::accuracy),
           .predicted_ms = mean_if(&Design::predicted_ms),
           .measured_ms = mean_if(&Design::measured_ms),
           .parameters = std::llround(mean(&Design::parameters)),
           .flops = std::llround(mean(&Design::flops)),
-          .peak_memory_mb = mean(&Design::peak_memory_mb)};
+          .peak_memory_mib = mean(&Design::peak_memory_mib)};
 }
 
 bool keeps_accuracy(const Experiment& experiment, const Design& design) {

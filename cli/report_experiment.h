@@ -15,9 +15,12 @@ struct Experiment {
 std::vector<Experiment> group_runs(std::vector<Run> runs);
 
 constexpr double kAccuracySlack = 0.005;  // of what counts as no worse than the original
-// Runs of the experiment that differ from this one of them in their seed alone, itself among them.
+// Runs of the experiment that differ from this one of them in their seed at most, itself among them: the same command
+// run again, with the same seed, is one of them, too.
 std::vector<const Run*> seeds_of(const Experiment& experiment, const Run& run);
-// Their mean; without widths.
+// Ascending, each once; fewer than the runs where one was run again.
+std::vector<int64_t> distinct_seeds(const std::vector<const Run*>& runs);
+// Their mean; without widths. What one of them lacks, it lacks, too.
 Design mean_of(const std::vector<const Run*>& runs);
 bool keeps_accuracy(const Experiment& experiment, const Design& design);
 // Of each method the fastest run that keeps the accuracy, else the most accurate one, in the order of the runs. Runs

@@ -55,9 +55,12 @@ void measure_runs(std::vector<Run>& runs, const TimingOptions& timing) {
   std::vector<nn::NetworkSpec> networks;
   networks.reserve(contenders.size());
   for (const Contender& c : contenders) networks.push_back(c.model.spec);
-  const auto chosen = find_time_model(timing, timed.identity(), contenders.front().model.spec);
+  TimingOptions any_device = timing;
+  any_device.force = true;  // what --force would take elsewhere is refused here, and not recommended before
+  const auto chosen = find_time_model(any_device, timed.identity(), contenders.front().model.spec);
   if (chosen && chosen->forced())
-    core::fail("{}: --measure shows times of this machine beside what its own model predicts", chosen->note);
+    core::fail("{}: --measure shows times of this machine beside what its own model predicts{}", chosen->note,
+               timing.model.empty() ? "" : "; leave out --time-model");
   const std::vector<profile::NetworkTiming> times = timed.time(networks);
   for (size_t i = 0; i < contenders.size(); ++i) {
     const Contender& c = contenders[i];

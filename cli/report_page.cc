@@ -150,7 +150,9 @@ std::string headline(const Experiment& experiment) {
   std::vector<Best> best;
   for (const Run* run : best_runs(experiment)) {
     const std::vector<const Run*> seeds = seeds_of(experiment, *run);
-    const std::string count = seeds.size() > 1 ? fmt::format(" (mean of {} seeds)", seeds.size()) : "";
+    const bool repeated = distinct_seeds(seeds).size() < seeds.size();
+    const std::string count =
+        seeds.size() > 1 ? fmt::format(" (mean of {} {})", seeds.size(), repeated ? "runs" : "seeds") : "";
     best.push_back({run, run->name + count, mean_of(seeds)});
   }
   const Best* fastest = nullptr;

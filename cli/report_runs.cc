@@ -149,7 +149,7 @@ void join_expansions(std::vector<Run>& runs, bool any_machine) {
     wide->target = base->target;
     wide->data = base->data;
     wide->settings = base->settings;
-    wide->recipe = base->recipe;
+    if (!base->recipe.empty()) wide->recipe = base->recipe + wide->expansion;
     wide->seed = base->seed;
     wide->original = base->original;
     wide->result.accuracy = base->result.accuracy;
@@ -178,6 +178,27 @@ std::string read_recipe(const json& result) {
   return recipe.dump();
 }
 
+std::string read_expansion(const json& result) {
+  json how = json::object();
+  for (const char* key : {"expand", "verify", "time_model"})
+    if (result.contains(key)) how[key] = result[key];
+  return how.dump();
+}
+
+// Older results of a run by another device's time model name the machine that it was made on; the model, which lies
+// beside them, says whose the times are.
+void correct_device(Run& run, const json& result) {
+  const bool knows =
+      result.contains("recipe") && result["recipe"].is_object() && result["recipe"].contains("choose_by");
+  const std::string model = (fs::path(run.file).parent_path() / "time_model.json").string();
+  if (!run.forced || knows || run.method == kExpand || !core::path_exists(model)) return;
+  const device::Identity device = read_time_model(model).device();
+  run.machine = device::key(device);
+  run.engine = device.engine;
+  run.isa = device.isa;
+  run.threads = device.threads;
+}
+
 }  // namespace
 
 Run run_from_json(const json& object, const std::string& where) {
@@ -201,6 +222,7 @@ Run run_from_json(const json& object, const std::string& where) {
     run.settings = without(fields.at("data"), {"method"});
   }
   run.recipe = read_recipe(object);
+  if (widened) run.expansion = read_expansion(object);
   run.missed = fields.optional_text("missed");
   run.digest = fields.optional_text("model_digest");
   run.base_digest = fields.optional_text("base_digest");
@@ -247,9 +269,7 @@ std::vector<Run> read_runs(const std::string& folder, bool any_machine) {
       note("{}: is left out: it has no \"method\", so neither compress nor expand wrote it", file);
       continue;
     }
-    Run& run = runs.emplace_back(run_from_json(object, file));
-    const std::string model = (fs::path(file).parent_path() / "time_model.json").string();
-    if (run.forced && core::path_exists(model)) run.machine = device::key(read_time_model(model).device());
+    correct_device(runs.emplace_back(run_from_json(object, file)), object);
   }
   if (runs.empty()) core::fail("{}: holds no result of `fastdeepiot compress` or `expand`", folder);
   join_expansions(runs, any_machine);

@@ -43,6 +43,7 @@ struct Run {
   std::string name, method, target, command, machine, engine, isa, data;
   std::string settings;             // of the data: limit, augmentation, ...
   std::string recipe;               // all that decides the result but the seed; empty: not known
+  std::string expansion;            // of `expand`: all that decides what it makes of a network; empty: not known
   std::string missed;               // budgets that the result does not keep; empty: none
   std::string digest, base_digest;  // of the model; of the one that was widened; empty: not known
   bool forced = false;              // for another device than the one it was made on: its times are predicted

@@ -1,6 +1,6 @@
 #include "cli/report_tables.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -110,12 +110,11 @@ Table methods_table(const Experiment& experiment) {
   std::vector<Column> columns = {{"Original", "", "", {&experiment.original}}};
   for (const Run* run : best_runs(experiment)) {
     Column& column = columns.emplace_back(Column{run->name, target_of(*run), "", {}});
-    std::vector<const Run*> seeds = seeds_of(experiment, *run);
-    std::ranges::stable_sort(seeds, {}, &Run::seed);
-    for (const Run* seed : seeds) {
-      column.seeds += fmt::format("{}{}", column.seeds.empty() ? "" : ", ", seed->seed);
-      column.designs.push_back(&seed->result);
-    }
+    const std::vector<const Run*> runs = seeds_of(experiment, *run);
+    for (const Run* one : runs) column.designs.push_back(&one->result);
+    const std::vector<int64_t> seeds = distinct_seeds(runs);
+    column.seeds = fmt::format("{}", fmt::join(seeds, ", "));
+    if (seeds.size() < runs.size()) column.seeds += fmt::format(" ({} runs)", runs.size());
   }
   Table table{{"layer"}, {}, 0};
   for (const Column& column : columns) table.header.push_back(column.name);

@@ -1,7 +1,10 @@
 #include "cli/run_folder.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 
 #include "cli/options.h"
@@ -51,11 +54,12 @@ void RunFolder::lock() {
 
 void RunFolder::check_content() const {
   const char* first = command_ == "train" ? kCheckpointFile : command_ == "compress" ? kSearchFile : nullptr;
-  const std::string owner = has(kSearchFile)       ? "compress"
-                            : has(kCheckpointFile) ? "train"
-                            : has(kResultFile)     ? "expand"
-                            : has(kModelFile)      ? "train"
-                                                   : "";
+  // A checkpoint beside a result is of compress's fine-tuning.
+  const std::string owner = has(kSearchFile) || (has(kCheckpointFile) && has(kResultFile)) ? "compress"
+                            : has(kCheckpointFile)                                         ? "train"
+                            : has(kResultFile)                                             ? "expand"
+                            : has(kModelFile)                                              ? "train"
+                                                                                           : "";
   const bool can_go_on = owner == command_ && first != nullptr && has(first);
   if (resume_ && !can_go_on) {
     if (owner.empty()) core::fail("--resume: {} is not there; leave out --resume to start a new run", file(first));
@@ -78,11 +82,10 @@ void RunFolder::check_place() const {
   std::error_code error;
   fs::path place = fs::absolute(path_, error).lexically_normal();
   while (!core::path_exists(place.string()) && place.has_relative_path()) place = place.parent_path();
-  try {
-    check_writable((place / ".fastdeepiot").string());
-  } catch (const core::Error& e) {
-    throw core::Error(fmt::format("--out {}: {}", path_, e.what()), e.code());
-  }
+  if (!core::is_folder(place.string()))
+    core::fail("--out {}: {} is a file; choose another folder", path_, place.string());
+  if (::access(place.c_str(), W_OK | X_OK) != 0)
+    core::fail("--out {}: cannot write in {}: {}; choose another folder", path_, place.string(), std::strerror(errno));
 }
 
 }  // namespace fdi::cli

@@ -65,7 +65,8 @@ void add_shrink(CLI::App& app) {
   command->footer(
       "keep.json: {\"conv1_1\": [0, 3, 5], \"fc1\": [1, 2]}. Layers that share their units (additions, joins along\n"
       "another axis) are named by the first of them. The outputs are those of the model with the other units\n"
-      "switched off (set to 0), so the accuracy falls with the units that go; compress also trains what is left.\n\n"
+      "switched off (set to 0), so the accuracy falls with the units that go; compress also trains the smaller\n"
+      "network.\n\n"
       "Example:\n  fastdeepiot shrink --model runs/vgg/model.safetensors --keep keep.json --out small.safetensors");
   add_common(*command, flags->common, [flags] { shrink(*flags); });
 }

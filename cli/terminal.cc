@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <new>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -26,9 +27,14 @@ void prepare_streams() {
     if (::fcntl(stream, F_GETFD) == -1 && errno == EBADF && ::open("/dev/null", O_RDONLY) < 0) return;
 }
 
-void write_note(std::string_view line) {
-  const std::string text = core::printable(line) + "\n";
-  std::fwrite(text.data(), 1, text.size(), stderr);
+void write_note(std::string_view line) noexcept {
+  try {
+    const std::string text = core::printable(line) + "\n";
+    std::fwrite(text.data(), 1, text.size(), stderr);
+  } catch (const std::bad_alloc&) {  // as it is, then
+    std::fwrite(line.data(), 1, line.size(), stderr);
+    std::fputc('\n', stderr);
+  }
 }
 
 void write_output(std::string_view text) {
@@ -37,10 +43,11 @@ void write_output(std::string_view text) {
     lost_output = errno == 0 ? EIO : errno;
 }
 
-void check_output() {
-  if (lost_output != 0)
+bool output_is_whole() {
+  if (lost_output != 0 && lost_output != EPIPE)
     core::fail_as(core::ErrorCode::kSystem, "cannot write to standard output: {}; a part of the result is not shown",
                   std::strerror(lost_output));
+  return lost_output == 0;
 }
 
 }  // namespace fdi::cli

@@ -14,18 +14,19 @@ namespace fdi::cli {
 // of the write.
 void prepare_streams();
 
-// One line on standard error; control characters are shown as escapes. Never throws.
-void write_note(std::string_view line);
+// One line on standard error; control characters are shown as escapes.
+void write_note(std::string_view line) noexcept;
 template <class... Args>
 void note(fmt::format_string<Args...> format, Args&&... args) {
   write_note(fmt::format(format, std::forward<Args>(args)...));
 }
 
 // All of `text` to standard output. Where it cannot be written (a full disk, a reader that went away) the work goes on,
-// so that files are written all the same, and check_output() tells.
+// so that files are written all the same; see output_is_whole().
 void write_output(std::string_view text);
 
-// Called when a command's work is done. Throws Error (kSystem) where a part of the output was lost.
-void check_output();
+// Whether all output was written, asked when a command's work is done. False where the reader went away (`| head`);
+// throws Error (kSystem) where a part was lost for another reason.
+bool output_is_whole();
 
 }  // namespace fdi::cli

@@ -97,7 +97,13 @@ std::optional<ChosenTimeModel> find_time_model(const TimingOptions& options, con
                                                 ? newest_model(store_path(options.database), device, network)
                                                 : read_model(options.model, network);
   if (!found) return std::nullopt;
-  ChosenTimeModel chosen{std::move(*found), ""};
+  return accept_time_model(std::move(*found), options, device, network);
+}
+
+std::optional<ChosenTimeModel> accept_time_model(profile::TimeModel model, const TimingOptions& options,
+                                                 const device::Identity& device, const nn::NetworkSpec& network) {
+  if (!ops_of(network, &model).empty()) return std::nullopt;
+  ChosenTimeModel chosen{std::move(model), ""};
   const device::Identity& of = chosen.model.device();
   if (of.emulated)
     chosen.note = fmt::format("model of an EMULATED device ({}): its times mean nothing", device::key(of));
@@ -107,22 +113,30 @@ std::optional<ChosenTimeModel> find_time_model(const TimingOptions& options, con
   return chosen;
 }
 
-bool take_kept_model(profile::Runner& runner, const std::string& database, const nn::NetworkSpec& network) {
+std::optional<ChosenTimeModel> take_kept_model(profile::Runner& runner, const TimingOptions& options,
+                                               const nn::NetworkSpec& network) {
+  nlohmann::json kept;
+  std::optional<profile::TimeModel> model;
   try {
-    const nlohmann::json kept = runner.kept_model();
-    if (kept.is_null()) return false;
-    const auto model = profile::TimeModel::from_json(kept, "its file");
-    if (const std::string unknown = ops_of(network, &model); !unknown.empty())
+    kept = runner.kept_model();
+    if (kept.is_null()) return std::nullopt;
+    model = profile::TimeModel::from_json(kept, "its file");
+    if (const std::string unknown = ops_of(network, &*model); !unknown.empty())
       core::fail("it knows no times of {}", unknown);
-    if (device::key(model.device()) != device::key(runner.identity()))
-      core::fail("it is of {}", device::key(model.device()));
-    const int64_t id = profile::Store(store_path(database)).add_model(model.device(), kept);
-    note("the device keeps a time model: it is model {} in {} now", id, store_path(database));
-    return true;
+    if (device::key(model->device()) != device::key(runner.identity()))
+      core::fail("it is of {}", device::key(model->device()));
   } catch (const core::Error& e) {
     note("the model that the device keeps is left out: {}", e.what());
-    return false;
+    return std::nullopt;
   }
+  try {
+    const std::string database = store_path(options.database);
+    const int64_t id = profile::Store(database).add_model(model->device(), kept);
+    note("the device keeps a time model: it is model {} in {} now", id, database);
+  } catch (const core::Error& e) {
+    note("the device keeps a time model, which is used, but not stored in the database: {}", e.what());
+  }
+  return accept_time_model(std::move(*model), options, runner.identity(), network);
 }
 
 void fail_no_time_model(const TimingOptions& options, const device::Identity& device, const nn::NetworkSpec& network,

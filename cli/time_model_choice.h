@@ -51,9 +51,15 @@ struct ChosenTimeModel {
 // unless it is forced.
 std::optional<ChosenTimeModel> find_time_model(const TimingOptions& options, const device::Identity& device,
                                                const nn::NetworkSpec& network);
-// Takes over into the database what the device keeps of itself (paper section 4.3), which it says on standard error;
-// false where that is nothing, nothing that can be read, or does not know every op of the network.
-bool take_kept_model(profile::Runner& runner, const std::string& database, const nn::NetworkSpec& network);
+// That model of `device`; none where it does not know every op of the network. Throws Error for a model of another or
+// an emulated device unless it is forced.
+std::optional<ChosenTimeModel> accept_time_model(profile::TimeModel model, const TimingOptions& options,
+                                                 const device::Identity& device, const nn::NetworkSpec& network);
+// The model that the device keeps of itself (paper section 4.3), which is also stored in the database; where it cannot
+// be stored a note on standard error says why. None, with a note, where the model cannot be read, is of another device
+// or does not know every op of the network; none where the device keeps none. Throws Error as accept_time_model does.
+std::optional<ChosenTimeModel> take_kept_model(profile::Runner& runner, const TimingOptions& options,
+                                               const nn::NetworkSpec& network);
 // Throws Error that says which commands make a model. `name`: as --for has it; `where`: as --device has it.
 [[noreturn]] void fail_no_time_model(const TimingOptions& options, const device::Identity& device,
                                      const nn::NetworkSpec& network, const std::string& name,

@@ -90,7 +90,8 @@ void train(const CLI::App& command, const TrainFlags& flags) {
   RunFolder run(flags.out, "train", flags.resume);
   TrainingImages images;
   nn::TrainState state = prepare(command, flags, run, images);
-  nn::check_batches(state.spec, images.train->size(), state.config.batch, "--batch");
+  if (!state.finished())
+    nn::check_batches(state.spec, images.train->size(), state.config.batch, "--batch", flags.resume);
   run.make();
   if (flags.resume) {
     note("resuming after epoch {} of {}", state.history.size(), state.config.epochs);

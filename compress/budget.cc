@@ -10,6 +10,8 @@
 namespace fdi::compress {
 namespace {
 
+constexpr int kAllDigits = 18;  // of a percentage 17: two doubles that differ then read differently
+
 // "conv1_1 0.061 ms, conv1_2 0.060 ms": the layers that take most of the time, up to four fifths of it.
 std::string slowest_layers(const profile::TimeModel& model, const nn::NetworkSpec& spec) {
   profile::NetworkPrediction prediction = profile::predict_network(model, spec);
@@ -32,22 +34,29 @@ void check_reachable(const Limit& limit, const nn::NetworkSpec& spec, const nn::
   const std::vector<int> widths = cheapest_widths(groups, limit.what.cost);
   const double least = limit.what.cost(widths);
   if (least <= limit.most) return;
+  const int digits = telling_digits(limit.what, least, limit.most);
   const bool ones = std::ranges::all_of(widths, [](int w) { return w == 1; });
   std::string why =
       ones ? "one unit in every layer that may lose some" : "in every layer one unit, or the few that cost less";
   if (limit.what.name == "time")
     why += "; most of it: " + slowest_layers(*model, nn::with_widths(spec, groups, widths));
   core::fail(
-      "the budget of {} is below the least that this network can come to, {} ({}); ask for more, or take a "
-      "network of fewer layers",
-      amount(limit.what, limit.most), amount(limit.what, least), why);
+      "the budget of {} is below the least that this network can come to, {} ({}); give a larger budget, or take "
+      "a network of fewer layers",
+      amount(limit.what, limit.most, digits), amount(limit.what, least, digits), why);
 }
 
 }  // namespace
 
-std::string amount(const Objective& what, double value) {
-  return what.name == "size" ? fmt::format("{:.3g}% of the parameters", 100 * value)
-                             : fmt::format("{:.4g} {} of {}", value, what.unit, what.name);
+std::string amount(const Objective& what, double value, int digits) {
+  return what.name == "size" ? fmt::format("{:.{}g}% of the parameters", 100 * value, digits - 1)
+                             : fmt::format("{:.{}g} {} of {}", value, digits, what.unit, what.name);
+}
+
+int telling_digits(const Objective& what, double a, double b) {
+  int digits = kAmountDigits;
+  while (digits < kAllDigits && amount(what, a, digits) == amount(what, b, digits)) ++digits;
+  return digits;
 }
 
 std::string kept_already(const std::vector<Limit>& limits, const nn::UnitGroups& groups) {
@@ -65,7 +74,7 @@ void check_budgets(const std::vector<Limit>& limits, const nn::NetworkSpec& spec
   for (const Limit& limit : limits) check_reachable(limit, spec, groups, model);
   const Cost share = largest_share(limits);
   if (share(cheapest_widths(groups, share)) > 1)
-    core::fail("each of the budgets can be met, but not all of them together; ask for more of one");
+    core::fail("each of the budgets can be met, but not all of them together; give a larger one of them");
 }
 
 }  // namespace fdi::compress

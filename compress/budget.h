@@ -8,8 +8,11 @@
 
 namespace fdi::compress {
 
-// "0.8 ms of time", "12% of the parameters".
-std::string amount(const Objective& what, double value);
+// "0.8 ms of time", "12% of the parameters"; of a percentage one digit less.
+constexpr int kAmountDigits = 4;
+std::string amount(const Objective& what, double value, int digits = kAmountDigits);
+// Digits, kAmountDigits or more, by which the amounts of two values that differ read differently.
+int telling_digits(const Objective& what, double a, double b);
 
 // "0.8 ms of time, the budget 1 ms of time" where the whole network keeps all limits; else empty.
 std::string kept_already(const std::vector<Limit>& limits, const nn::UnitGroups& groups);

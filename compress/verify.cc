@@ -9,11 +9,9 @@ std::vector<Candidate> choose_measured(double max_ms, const std::function<Keep(d
                                        const std::function<double(const Keep&)>& predict_ms,
                                        const std::function<std::vector<double>(const std::vector<Keep>&)>& measure_ms,
                                        const VerifyOptions& options) {
-  // A time that is measured twice differs by this much (quiet machine): only what keeps the budget with so much to
-  // spare keeps it the next time, too. The choices lie around the middle of what is left to the slack.
-  constexpr double kNoise = 0.01;
+  // The choices lie around the middle of what the noise leaves to the slack.
   constexpr std::array kAround = {0.995, 0.98, 0.965};
-  const double most_ms = (1 - kNoise) * max_ms;
+  const double most_ms = (1 - kTimingNoise) * max_ms;
   std::vector<Candidate> all;
   const auto best = [&] {  // the slowest that keeps the budget; none: the fastest
     return std::ranges::max_element(all, [&](const Candidate& a, const Candidate& b) {

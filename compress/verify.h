@@ -7,6 +7,10 @@
 
 namespace fdi::compress {
 
+// A time that is measured twice differs by this much (quiet machine): only what keeps a budget with so much to spare
+// keeps it the next time, too.
+constexpr double kTimingNoise = 0.01;
+
 // A choice of units, predicted and measured.
 struct Candidate {
   Keep keep;

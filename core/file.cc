@@ -13,6 +13,7 @@
 #include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <optional>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -85,12 +86,16 @@ bool names(const std::string& path, int fd) {
          named.st_dev == opened.st_dev;
 }
 
-// Opens or makes `path`, and locks it where that is possible. The holder before may have renamed or removed the file
-// between our open and our lock; then the lock is of a file that has this name no more, and we begin anew.
+// Opens or makes `path`, and locks it where that is possible. Retries where the file was renamed or removed between
+// open and lock: the lock would be of a file that has another name. A file that may only be read, such as the lock file
+// of another user, can be locked all the same.
 Locked open_locked(const std::string& path) {
-  while (true) {
-    Locked locked;
+  constexpr int kTries = 100;
+  Locked locked;
+  for (int i = 0; i < kTries; ++i) {
+    locked = {};
     locked.fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (locked.fd < 0 && errno == EACCES) locked.fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (locked.fd < 0) {
       locked.error = errno;
       return locked;
@@ -104,8 +109,10 @@ Locked open_locked(const std::string& path) {
       return locked;
     }
     if (names(path, locked.fd)) return locked;
-    ::close(locked.fd);
+    if (i + 1 < kTries) ::close(locked.fd);
   }
+  locked.lock = Lock::kUnsupported;  // a file system whose inode numbers do not last
+  return locked;
 }
 
 // What the file behind `fd` says from its beginning; "" where it cannot be read.
@@ -130,7 +137,7 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   // A fixed name, so that what a killed writer left is taken over by the next one; the lock keeps two of them apart.
   // Without locks every process has a name of its own.
   const std::filesystem::path target(path_);
-  temporary_ = (target.parent_path() / ("." + target.filename().string() + ".fastdeepiot-tmp")).string();
+  temporary_ = (target.parent_path() / fmt::format(".{}.fastdeepiot-tmp", target.filename().string())).string();
   Locked locked = open_locked(temporary_);
   if (locked.lock == Lock::kUnsupported) {
     ::unlink(temporary_.c_str());
@@ -210,16 +217,25 @@ FileLock::~FileLock() {
   ::close(fd_);
 }
 
-bool path_exists(const std::string& path) {
+namespace {
+
+// Nothing where the path does not exist.
+std::optional<struct stat> look(const std::string& path) {
   struct stat info {};
-  if (::stat(path.c_str(), &info) == 0) return true;
-  if (errno != ENOENT && errno != ENOTDIR) fail("{}: cannot look there: {}", path, std::strerror(errno));
-  return false;
+  if (::stat(path.c_str(), &info) == 0) return info;
+  if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+  const bool system = errno == EIO || errno == ENOMEM || errno == ESTALE;
+  fail_as(system ? ErrorCode::kSystem : ErrorCode::kBadInput,
+          "{}: cannot look there: {}; check the path and its permissions", path, std::strerror(errno));
 }
 
+}  // namespace
+
+bool path_exists(const std::string& path) { return look(path).has_value(); }
+
 bool is_folder(const std::string& path) {
-  struct stat info {};
-  return path_exists(path) && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+  const auto info = look(path);
+  return info && S_ISDIR(info->st_mode);
 }
 
 void write_file_atomically(const std::string& path, std::string_view text) {

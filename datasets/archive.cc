@@ -94,21 +94,28 @@ std::string checked_name(archive_entry* entry, const std::string& where, int64_t
   return plain_path(name);
 }
 
-// The member that a symbolic link in the folder of `name` means; empty where it leads out of the archive.
+// The member that a symbolic link in the folder of `name` means; empty where it leads out of the archive. By the text
+// of the path alone: a folder that is itself a link is not followed.
 std::string linked(const std::string& name, std::string_view link) {
   if (link.starts_with('/')) return {};
-  std::string folder = name.substr(0, std::min(name.rfind('/'), name.size()));
-  if (name.find('/') == std::string::npos) folder.clear();
+  const size_t file = name.rfind('/');
+  std::string at = file == std::string::npos ? "" : name.substr(0, file);  // grows and shrinks by a part each
   const std::string path = plain_path(link);
-  std::string_view rest = path;
-  while (rest == ".." || rest.starts_with("../")) {
-    if (folder.empty()) return {};
-    const size_t slash = folder.rfind('/');
-    folder.resize(slash == std::string::npos ? 0 : slash);
-    rest.remove_prefix(std::min<size_t>(3, rest.size()));
+  for (std::string_view rest = path; !rest.empty();) {
+    const size_t slash = std::min(rest.find('/'), rest.size());
+    const std::string_view part = rest.substr(0, slash);
+    rest.remove_prefix(std::min(slash + 1, rest.size()));
+    if (part != "..") {
+      if (!at.empty()) at += '/';
+      at += part;
+    } else if (at.empty()) {
+      return {};
+    } else {
+      const size_t parent = at.rfind('/');
+      at.resize(parent == std::string::npos ? 0 : parent);
+    }
   }
-  if (fmt::format("/{}/", rest).find("/../") != std::string::npos) return {};  // a/../b: nobody writes that
-  return folder.empty() ? std::string(rest) : fmt::format("{}/{}", folder, rest);
+  return at;
 }
 
 Member::Type type_of(archive_entry* entry, const std::string& name, std::string& target) {

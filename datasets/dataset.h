@@ -33,7 +33,8 @@ class Dataset {
   // "class/file" of an image file; "" where images have no names.
   virtual std::string name(int64_t index) const { return {}; }
   virtual std::string source() const = 0;  // "CIFAR-10 (JPEG) train from /data/cifar10/train.tar.xz", for people
-  // What a person should know about the reading, one line each: "3 files that are no images were ignored (...)".
+  // Remarks on the reading, one line each: "3 files that are no images were ignored (...)". A set that is decoded on
+  // demand counts only the images decoded so far.
   virtual std::vector<std::string> warnings() const { return {}; }
 };
 using DatasetPtr = std::shared_ptr<const Dataset>;

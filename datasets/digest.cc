@@ -55,10 +55,14 @@ std::string difference(const Digest& before, const Digest& now) {
   if (now.names != before.names) return fmt::format("{} images as before, but of other names or classes", now.images);
   if (now.contents != before.contents)
     return fmt::format(
-        "{} images of the same names as before, but of other contents (folders exchanged? files "
-        "replaced?)",
+        "{} images of the same names as before, but of other contents (folders exchanged? files replaced? another JPEG "
+        "library?)",
         now.images);
   return {};
+}
+
+bool only_contents_differ(const Digest& before, const Digest& now) {
+  return now.images == before.images && now.names == before.names && now.contents != before.contents;
 }
 
 }  // namespace fdi::datasets

@@ -18,5 +18,8 @@ struct Digest {
 Digest digest(const Dataset& images);
 // "had 24 images, now 30"; "" where they are the same.
 std::string difference(const Digest& before, const Digest& now);
+// Whether the pixels differ, but neither the number of images nor names nor labels. That is no proof of other images:
+// JPEG libraries differ in the last digits of what they decode.
+bool only_contents_differ(const Digest& before, const Digest& now);
 
 }  // namespace fdi::datasets

@@ -60,9 +60,9 @@ void EncodedImages::resolve(const std::function<const Stored*(const std::string&
       if (const Stored* stored = contents(item.name); stored != nullptr) item.stored = *stored;
 }
 
-void EncodedImages::leave_out(LeftOut why, std::string_view name) {
+void EncodedImages::leave_out(LeftOut why, std::string_view name, int64_t bytes) {
   if (why == LeftOut::kNoImage) {
-    if (unread_set_.empty()) unread_set_ = unread_set(name);
+    if (unread_set_.empty()) unread_set_ = unread_set(name, bytes);
     if (is_archive(name)) why = LeftOut::kArchive;
   }
   Count& count = left_out_[static_cast<size_t>(why)];

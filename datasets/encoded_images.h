@@ -18,7 +18,7 @@
 
 namespace fdi::datasets {
 
-// Where the bytes of an image begin, in the big file or in memory, and how many there are. A file of its own: unused.
+// Position of an image's bytes in the tar or in memory. Unused for an image in a file of its own.
 struct Stored {
   int64_t offset = 0, bytes = 0;
 };
@@ -26,14 +26,14 @@ struct Stored {
 class EncodedImages {
  public:
   enum class Kind { kFiles, kOneFile, kMemory };
-  // What a scan came by and left out; told by count and first name.
+  // Why a scan left a file or folder out. warnings() gives the count of each reason and the first name.
   enum class LeftOut {
     kNoImage,     // another kind of file
     kArchive,     // one that holds others
     kNoClass,     // an image that lies in no class folder
     kFolder,      // a folder inside a class folder
     kDeeper,      // an image in such a folder of an archive
-    kElsewhere,   // an image of an archive outside the split; told only where there are no others
+    kElsewhere,   // an image of an archive outside the split; reported only where the split has none
     kHidden,      // what lies in a hidden folder
     kDangling,    // a link that leads nowhere
     kFolderLink,  // a link of an archive to a whole folder
@@ -48,13 +48,14 @@ class EncodedImages {
   // Of two images with one name, the later one counts.
   void add(std::string_view class_name, std::string name, Stored stored);
   Stored keep(std::span<const uint8_t> bytes);  // in memory
-  // Where each of `names` is stored that has been added. Of links, which are added without contents, see below.
+  // Those of `names` that were added, and where each is stored; without the links of add_link().
   std::unordered_map<std::string, Stored> find(const std::unordered_set<std::string>& names) const;
-  // An image that is a link: what it means is told by resolve() before finish(), or it is left out.
+  // An image that is a link. resolve(), called before finish(), looks up what it points to; `contents` returns null for
+  // a link that leads nowhere, which is left out.
   void add_link(std::string_view class_name, std::string name);
   void resolve(const std::function<const Stored*(const std::string& name)>& contents);
-  void leave_out(LeftOut why, std::string_view name);
-  void warn(const std::string& text);  // "" is no warning
+  void leave_out(LeftOut why, std::string_view name, int64_t bytes = -1);  // `bytes`: see unread_set()
+  void warn(const std::string& text);                                      // "" is no warning
   // Lines "file TAB class ..." of tiny-imagenet's val_annotations.txt, for the images of a folder `images`.
   void annotate(std::string_view text);
   // Sorts classes and images by name and numbers the labels. Throws Error where there is no image, where a class of the

@@ -36,7 +36,7 @@ void scan_class(EncodedImages& images, const std::string& class_name, const fs::
       if (has_image_extension(name))
         images.add(class_name, name, {});
       else
-        images.leave_out(LeftOut::kNoImage, name);
+        images.leave_out(LeftOut::kNoImage, name, static_cast<int64_t>(file.file_size(error)));
     } else if (file.is_directory(error)) {
       if (base == kImages && prefix == class_name)
         scan_class(images, class_name, file.path(), name);
@@ -137,25 +137,32 @@ class ArchiveScan {
       const auto text = m.read();
       images_->annotate({reinterpret_cast<const char*>(text.data()), text.size()});
     } else if (m.type == Member::Type::kLink && (!place.why || place.why == LeftOut::kNoClass)) {
-      images_->leave_out(LeftOut::kFolderLink, m.name);
-    } else if (place.why != LeftOut::kElsewhere || !unread_set(m.name).empty() || is_archive(m.name)) {
-      others_.emplace_back(place.why == LeftOut::kHidden ? LeftOut::kHidden : LeftOut::kNoImage, m.name);
+      other_links_.push_back(m.name);
+    } else if (place.why != LeftOut::kElsewhere || !unread_set(m.name, m.bytes).empty() || is_archive(m.name)) {
+      others_.push_back({place.why == LeftOut::kHidden ? LeftOut::kHidden : LeftOut::kNoImage, m.name, m.bytes});
     }
   }
 
-  // What links mean may lie anywhere in the archive: it is walked once more where that is no image of the set.
+  // The targets of links may lie anywhere in the archive: it is walked once more where some are no images of the set.
   void follow_links() {
-    std::unordered_set<std::string> wanted;
+    std::unordered_set<std::string> wanted;   // targets of images
+    std::unordered_set<std::string> unknown;  // targets of other links: a file, a folder, or missing
     for (const std::string& name : linked_) wanted.insert(links_.end_of(name));
-    for (const auto& [why, name] : others_)
-      if (!wanted.contains(name)) images_->leave_out(why, name);
-    if (wanted.empty()) return;
+    for (const std::string& name : other_links_) unknown.insert(links_.end_of(name));
+    unknown.erase("");
+    for (const auto& [why, name, bytes] : others_)
+      if (!wanted.contains(name)) images_->leave_out(why, name, bytes);
     auto contents = images_->find(wanted);
     std::erase_if(wanted, [&](const std::string& name) { return contents.contains(name); });
-    if (!wanted.empty())
+    std::unordered_set<std::string> files;  // of `unknown`
+    if (!wanted.empty() || !unknown.empty())
       for_each_member(archive_, limits_, [&](const Member& m) {
-        if (m.type == Member::Type::kFile && wanted.contains(m.name)) contents[m.name] = store(m);
+        if (m.type != Member::Type::kFile) return;
+        if (wanted.contains(m.name)) contents[m.name] = store(m);
+        if (unknown.contains(m.name)) files.insert(m.name);
       });
+    for (const std::string& name : other_links_)
+      images_->leave_out(files.contains(links_.end_of(name)) ? LeftOut::kNoImage : LeftOut::kFolderLink, name);
     images_->resolve([&](const std::string& name) -> const Stored* {
       const auto found = contents.find(links_.end_of(name));
       return found != contents.end() ? &found->second : nullptr;
@@ -186,21 +193,26 @@ class ArchiveScan {
   ArchiveLimits limits_;
   std::unique_ptr<EncodedImages> images_;
   Links links_;
-  std::unordered_set<std::string> linked_;               // the images that are links
-  std::vector<std::pair<LeftOut, std::string>> others_;  // that are no images, unless a link to them says so
+  std::unordered_set<std::string> linked_;  // the images that are links
+  std::vector<std::string> other_links_;    // links without an image's extension, in a split or class folder
+  struct Other {
+    LeftOut why;
+    std::string name;
+    int64_t bytes;
+  };
+  std::vector<Other> others_;  // no images by their names; the targets of `linked_` among them are used
 };
 
 }  // namespace
 
 bool has_classes(const std::string& split_folder) {
-  std::error_code error;  // what may not be read is the scan's to tell
-  bool any = false;
+  std::error_code error;
   for (fs::directory_iterator it(split_folder, error), end; !error && it != end; it.increment(error)) {
     const std::string name = it->path().filename().string();
-    if (name == kAnnotations) return true;
-    any = any || (name != kImages && !is_hidden_folder(name) && it->is_directory(error));
+    std::error_code ignored;  // a link that leads nowhere is no folder
+    if (name == kAnnotations || (name != kImages && !is_hidden_folder(name) && it->is_directory(ignored))) return true;
   }
-  return any;
+  return static_cast<bool>(error);
 }
 
 std::unique_ptr<EncodedImages> scan_folder(const std::string& split_folder, Split split) {
@@ -221,7 +233,8 @@ std::unique_ptr<EncodedImages> scan_folder(const std::string& split_folder, Spli
       } else if (name == kAnnotations) {
         images->annotate(core::read_file(entry.path().string(), kMostAnnotations));
       } else {
-        images->leave_out(has_image_extension(name) ? LeftOut::kNoClass : LeftOut::kNoImage, name);
+        images->leave_out(has_image_extension(name) ? LeftOut::kNoClass : LeftOut::kNoImage, name,
+                          entry.is_regular_file(error) ? static_cast<int64_t>(entry.file_size(error)) : -1);
       }
     }
   } catch (const fs::filesystem_error& e) {

@@ -65,8 +65,12 @@ class ImageSet : public Dataset {
     if (options.height < 0 || options.width < 0 || (options.height > 0) != (options.width > 0))
       core::fail("image size {} x {}: wanted two positive numbers, or none", options.height, options.width);
     shape_ = {options.height, options.width, 3};
-    if (!fit_) take_size_of_first();
-    if (shape_.size() > options.memory_bytes / images_->size()) return;
+    std::map<int64_t, std::string> unusable;  // of the images before the first one that can be read
+    if (!fit_) unusable = take_size_of_first();
+    if (shape_.size() > options.memory_bytes / images_->size()) {
+      if (!unusable.empty()) fail_all(unusable);
+      return;
+    }
     std::vector<uint8_t> pixels(static_cast<size_t>(shape_.size() * images_->size()));
     const auto errors = parallel_for(images_->size(), [&](int64_t i) {
       if (!decode(i, {pixels.data() + i * shape_.size(), static_cast<size_t>(shape_.size())})) return;
@@ -82,10 +86,12 @@ class ImageSet : public Dataset {
   core::Shape image_shape() const override { return shape_; }
   int label(int64_t index) const override { return images_->label(index); }
   void image(int64_t index, std::span<uint8_t> out) const override {
-    if (pixels_.empty())
-      decode(index, out);
-    else
+    if (!pixels_.empty()) {
       std::copy_n(pixels_.data() + index * shape_.size(), shape_.size(), out.data());
+    } else if (decode(index, out)) {
+      const std::lock_guard lock(mutex_);
+      without_end_.insert(index);
+    }
   }
   std::string source() const override {
     const bool cifar = classes() == cifar_classes() && shape_ == core::Shape{32, 32, 3};
@@ -98,6 +104,7 @@ class ImageSet : public Dataset {
   }
   std::vector<std::string> warnings() const override {
     std::vector<std::string> all = images_->warnings();
+    const std::lock_guard lock(mutex_);
     if (!without_end_.empty())
       all.push_back(fmt::format("{}: {} JPEG file{} no end mark, but all pixels (first: {})", images_->place(),
                                 without_end_.size(), without_end_.size() == 1 ? " has" : "s have",
@@ -106,14 +113,14 @@ class ImageSet : public Dataset {
   }
 
  private:
-  // Of the first one that can be read; the others must be as large.
-  void take_size_of_first() {
+  // Of the first one that can be read; the others must be as large. Returns the errors of those before it.
+  std::map<int64_t, std::string> take_size_of_first() {
     std::vector<uint8_t> buffer;
     std::map<int64_t, std::string> errors;
     for (first_ = 0; first_ < images_->size(); ++first_) try {
         const Image image = decode_image(images_->read(first_, buffer), images_->where(first_));
         shape_ = {image.height, image.width, 3};
-        return;
+        return errors;
       } catch (const core::Error& e) {
         errors.emplace(first_, e.what());
       }
@@ -141,10 +148,10 @@ class ImageSet : public Dataset {
   std::unique_ptr<EncodedImages> images_;
   bool fit_;
   core::Shape shape_;
-  int64_t first_ = 0;  // the image whose size the others must have
-  std::mutex mutex_;   // guards the next one while the images are decoded
-  std::set<int64_t> without_end_;
-  std::vector<uint8_t> pixels_;  // (image, height, width, 3), or empty: decode on demand
+  int64_t first_ = 0;                      // the image whose size the others must have
+  mutable std::mutex mutex_;               // guards the next one while images are decoded
+  mutable std::set<int64_t> without_end_;  // JPEGs without end mark, of the images decoded so far
+  std::vector<uint8_t> pixels_;            // (image, height, width, 3), or empty: decode on demand
 };
 
 }  // namespace

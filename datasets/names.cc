@@ -69,6 +69,9 @@ std::string other_format(std::string_view bytes) {
     return "a zip archive, which is not read; unpack it (unzip FILE) and give the folder, or pack a tar";
   if (bytes.starts_with("7z\xBC\xAF") || bytes.starts_with("Rar!"))
     return "a 7z or rar archive, which is not read; unpack it and give the folder, or pack a tar";
+  if (bytes.size() >= 2 && bytes[0] == '\x80' && bytes[1] >= 2 && bytes[1] <= 5)
+    return "a Python pickle, which is not read; write its images as train/<class>/*.png and test/<class>/*.png";
+  if (bytes.starts_with("\x93NUMPY")) return "a NumPy file, which is not read; write its images as files by class";
   if (bytes.starts_with("\x89HDF")) return "an HDF5 file, which is not read; write its images as files by class";
   if (bytes.starts_with("\xFF\xD8\xFF") || bytes.starts_with("\x89PNG"))
     return "a single image; wanted a folder or archive with train/<class>/ and test/<class>/";
@@ -78,7 +81,7 @@ std::string other_format(std::string_view bytes) {
   return {};
 }
 
-std::string unread_set(std::string_view path) {
+std::string unread_set(std::string_view path, int64_t bytes) {
   const std::string name = lower(path.substr(path.rfind('/') + 1));
   const auto one_of = [&](std::initializer_list<std::string_view> names) {
     return std::find(names.begin(), names.end(), name) != names.end();
@@ -86,8 +89,10 @@ std::string unread_set(std::string_view path) {
   const auto in_folder = [&](std::string_view folder) {
     return fmt::format("/{}", path).find(folder) != std::string::npos;
   };
-  if (name.starts_with("cifar-100") || in_folder("/cifar-100-") ||
-      one_of({"train.bin", "test.bin", "fine_label_names.txt"}))
+  constexpr int64_t kCifar100Record = 2 + 3 * 32 * 32;  // coarse and fine label, pixels
+  const bool records = bytes > 0 && bytes % kCifar100Record == 0;
+  if (name.starts_with("cifar-100") || in_folder("/cifar-100-") || name == "fine_label_names.txt" ||
+      (records && one_of({"train.bin", "test.bin"})))
     return "CIFAR-100, which is not read in its authors' files; write its images as train/<class>/*.png and "
            "test/<class>/*.png";
   if (name.starts_with("cifar-10-python") || one_of({"cifar-10-batches-py", "test_batch", "batches.meta"}) ||
@@ -123,7 +128,9 @@ std::string look_alike(std::string_view a, std::string_view b) {
     return !ascii((c.accents ? d : c).base);
   };
   return std::equal(x.begin(), x.end(), y.begin(), y.end(), equal)
-             ? "the two names look equal but are of different Unicode forms (NFC and NFD; a Mac takes accents apart)"
+             ? "the two names may look equal, but are of different Unicode forms (NFC and NFD: macOS stores an accent "
+               "as "
+               "a character of its own)"
              : "";
 }
 

@@ -26,18 +26,13 @@ constexpr const char* kCifarFolder = "cifar-10-batches-bin";
 
 bool is_synthetic(const std::string& name) { return name == "synthetic" || name.starts_with("synthetic:"); }
 
-// The errors of the file system (no permission, a name too long) count as "is not there".
+// For places that the program tries by itself, errors of the file system (no permission, a name too long) count as "is
+// not there". A path that the user gave goes through core::path_exists() and core::is_folder(), which throw them.
 bool is_there(const fs::path& path) {
   std::error_code error;
   return fs::exists(path, error);
 }
-// The same of a path that was asked for: a place that may not be looked into is an Error.
-bool asked_is_there(const std::string& path) {
-  std::error_code error;
-  const bool there = fs::exists(path, error);
-  return error == std::errc::permission_denied ? core::path_exists(path) : there;
-}
-bool is_folder(const fs::path& path) {
+bool is_folder_there(const fs::path& path) {
   std::error_code error;
   return fs::is_directory(path, error);
 }
@@ -54,7 +49,7 @@ Found find_split(const fs::path& folder, Split split) {
   if (is_there(folder / kCifarArchive)) return {Found::kCifarTar, (folder / kCifarArchive).string()};
   Found unlabelled;  // a test split published without labels, as ILSVRC's and tiny-imagenet's; val has some
   for (const std::string name : split_names(split)) {
-    if (is_folder(folder / name)) {
+    if (is_folder_there(folder / name)) {
       const Found found{Found::kImageFolder, (folder / name).string()};
       if (split == Split::kTrain || has_classes(found.path)) return found;
       if (unlabelled.kind == Found::kNothing) unlabelled = found;
@@ -76,8 +71,9 @@ std::string hint(const std::string& folder) {
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     const std::string name = it->path().filename().string();
-    if (const std::string set = unread_set(name); !set.empty()) return "; this is " + set;
     std::error_code ignored;
+    const auto bytes = it->is_regular_file(ignored) ? static_cast<int64_t>(it->file_size(ignored)) : -1;
+    if (const std::string set = unread_set(name, bytes); !set.empty()) return "; this is " + set;
     if (it->is_directory(ignored) && is_data_folder(it->path())) {
       sets.push_back(it->path().string());
     } else if (it->is_directory(ignored) && !is_hidden_folder(name)) {
@@ -101,7 +97,7 @@ std::string hint(const std::string& folder) {
 }
 
 DatasetPtr open_found(const std::string& path, Split split, const ImageOptions& options) {
-  if (!is_folder(path)) {
+  if (!core::is_folder(path)) {
     const Source file(path);
     return fs::path(path).filename() == kCifarArchive ? open_cifar_archive(file, split)
                                                       : open_image_archive(file, split, options);
@@ -139,11 +135,11 @@ Located locate(const std::string& name) {
     return {path, how};
   };
   const auto root_or_set = [](const fs::path& path) {
-    const bool root = is_folder(path) && !is_data_folder(path) && is_there(path / "cifar10");
+    const bool root = core::is_folder(path) && !is_data_folder(path) && is_there(path / "cifar10");
     return (root ? path / "cifar10" : path).string();
   };
   std::vector<std::string> searched{name};
-  if (asked_is_there(name)) return checked(root_or_set(name), "--data");
+  if (core::path_exists(name)) return checked(root_or_set(name), "--data");
   std::vector<std::pair<std::string, std::string>> roots;
   if (const char* data = std::getenv("FASTDEEPIOT_DATA"); data != nullptr && *data != '\0')
     roots.emplace_back(data, "$FASTDEEPIOT_DATA");
@@ -166,7 +162,7 @@ Located locate(const std::string& name) {
 }
 
 bool has_split(const std::string& path, Split split) {
-  return is_synthetic(path) || !is_folder(path) || find_split(path, split).kind != Found::kNothing;
+  return is_synthetic(path) || !core::is_folder(path) || find_split(path, split).kind != Found::kNothing;
 }
 
 DatasetPtr open_dataset(const std::string& path, Split split, const ImageOptions& options) {
@@ -175,7 +171,7 @@ DatasetPtr open_dataset(const std::string& path, Split split, const ImageOptions
     if (options.height > 0) synthetic.height = options.height, synthetic.width = options.width;
     return make_synthetic(synthetic, split);
   }
-  if (!asked_is_there(path)) core::fail("{}: no such file or folder; check --data", path);
+  if (!core::path_exists(path)) core::fail("{}: no such file or folder; check --data", path);
   const DatasetPtr images = open_found(path, split, options);
   if (options.height > 0 && images->image_shape() != core::Shape{options.height, options.width, 3})
     core::fail("{}: CIFAR-10's binary images are 32 x 32, wanted {} x {}; leave the image size out", images->source(),

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "datasets/names.h"
 
 namespace fdi::datasets {
 
@@ -16,12 +17,27 @@ Normalization compute_normalization(const Dataset& dataset, int64_t max_images) 
   if (used < 1) core::fail("{}: holds no images, so mean and deviation are unknown", dataset.source());
   std::array<std::array<int64_t, 256>, 3> histogram{};
   std::vector<uint8_t> pixels(static_cast<size_t>(dataset.image_shape().size()));
+  std::string first_error;
+  std::vector<std::string> others;
   for (int64_t k = 0; k < used; ++k) {
     // Evenly spaced without overflow: used <= size.
-    dataset.image(static_cast<int64_t>(static_cast<__int128>(k) * dataset.size() / used), pixels);
+    const auto index = static_cast<int64_t>(static_cast<__int128>(k) * dataset.size() / used);
+    try {
+      dataset.image(index, pixels);
+    } catch (const core::Error& e) {
+      if (first_error.empty())
+        first_error = e.what();
+      else
+        others.push_back(dataset.name(index));
+      continue;
+    }
     for (size_t i = 0; i < pixels.size(); i += 3)
       for (size_t c = 0; c < 3; ++c) ++histogram[c][pixels[i + c]];
   }
+  if (!first_error.empty() && others.empty()) core::fail("{}", first_error);
+  if (!first_error.empty())
+    core::fail("{}; and {} other{} of {} images cannot be used: {}", first_error, others.size(),
+               others.size() == 1 ? "" : "s", used, list_of(others));
   Normalization n;
   const double count = static_cast<double>(used * dataset.image_shape()[0] * dataset.image_shape()[1]);
   for (size_t c = 0; c < 3; ++c) {

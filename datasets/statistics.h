@@ -17,7 +17,8 @@ struct Normalization {
 };
 
 // Of all images, or of `max_images` evenly spaced ones where there are more (large sets are decoded for this).
-// From integer histograms, so the same numbers on every machine. Throws Error for a set without contrast.
+// From integer histograms, so the same numbers on every machine. Throws Error for a set without contrast, and for
+// images that cannot be read: one error that names all of them.
 Normalization compute_normalization(const Dataset& dataset, int64_t max_images = 50000);
 
 struct Description {

@@ -18,7 +18,7 @@ std::pair<DatasetPtr, DatasetPtr> split_validation(const DatasetPtr& base, doubl
 void check_known_classes(const std::vector<std::string>& classes, const std::string& where,
                          const std::vector<std::string>& known, const std::string& known_where);
 // The images of `base` with labels by `classes`, which must hold all of its classes, in any order; `where` names them.
-// Classes without images are told by warnings(). Throws Error for a class that is not among them.
+// warnings() lists the classes without images. Throws Error for a class that is not among them.
 DatasetPtr with_classes(DatasetPtr base, const std::vector<std::string>& classes, const std::string& where);
 
 }  // namespace fdi::datasets

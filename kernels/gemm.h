@@ -7,7 +7,7 @@
 namespace fdi::kernels {
 
 enum class GemmProvider { kNative, kOpenBlas };
-void set_gemm_provider(GemmProvider provider);  // throws Error where OpenBLAS was not built in
+void set_gemm_provider(GemmProvider provider);  // throws Error where OpenBLAS was not built in or cannot be loaded
 GemmProvider gemm_provider();
 
 enum class Activation { kNone, kRelu };  // what the write-back of C may apply

@@ -55,15 +55,23 @@ void set_isa(std::string_view name) {
   core::fail("instruction set \"{}\" is not available; this machine has: {}", name, fmt::join(available_isas(), ", "));
 }
 
-std::string isa() {
+int64_t isa_target() {
   if (!chosen) {
     const char* name = std::getenv("FASTDEEPIOT_ISA");
     set_isa(name == nullptr ? "auto" : name);
   }
   const int64_t best = hwy::SupportedTargets() & HWY_TARGETS;
   for (const Target& t : kTargets)
-    if (best & t.bit) return t.name;
+    if (best & t.bit) return t.bit;
+  return 0;
+}
+
+std::string isa_name(int64_t target) {
+  for (const Target& t : kTargets)
+    if (target == t.bit) return t.name;
   return "unknown";
 }
+
+std::string isa() { return isa_name(isa_target()); }
 
 }  // namespace fdi::kernels

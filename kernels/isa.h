@@ -1,6 +1,7 @@
 // Which instruction set the kernels run on. Every kernel is compiled for all targets of the architecture and picks one
 // at run time; forcing one makes a single machine behave as several devices with different landscapes.
 #pragma once
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,5 +16,8 @@ std::vector<std::string> available_isas();
 void set_isa(std::string_view name);
 // The target in force. First use reads FASTDEEPIOT_ISA (an unusable name there is an Error too).
 std::string isa();
+// The same as Highway's bit of the target, for comparisons without a string; and the name of one.
+int64_t isa_target();
+std::string isa_name(int64_t target);
 
 }  // namespace fdi::kernels

@@ -9,7 +9,8 @@ namespace fdi::nn {
 
 // Throws Error where a batch norm would be trained on a single value per channel, which has no deviation: with batches
 // of one example, or with a last one of one example, behind a fully connected layer or on maps of 1x1. `flag` is what
-// sets the batch size, for the message.
-void check_batches(const NetworkSpec& spec, int64_t examples, int batch, std::string_view flag);
+// sets the batch size, for the message. A run that is `resumed` keeps its batch size: the message then asks for a new
+// run.
+void check_batches(const NetworkSpec& spec, int64_t examples, int batch, std::string_view flag, bool resumed = false);
 
 }  // namespace fdi::nn

@@ -246,7 +246,7 @@ void save_model(const std::string& path, const NetworkSpec& spec, const Paramete
   write_tensor_file(path, file);
 }
 
-// A checkpoint holds a model's tensors and more: those who want a model are sent to the file beside it.
+// Throws Error for a checkpoint, which holds a model's tensors and more; the message names the model file of its run.
 static void refuse_checkpoint(const TensorFile& file, std::string_view where) {
   if (!file.metadata.contains("training") && !file.metadata.contains("search")) return;
   const std::filesystem::path model = std::filesystem::path(where).parent_path() / kModelFile;

@@ -24,13 +24,13 @@ void Network::Impl::set_batch(int n) {
 }
 
 void Network::Impl::check_layout() const {
-  const auto name = [](kernels::GemmProvider p) { return p == kernels::GemmProvider::kNative ? "native" : "openblas"; };
-  const std::string now = kernels::isa();
+  const int64_t now = kernels::isa_target();  // integers: this runs before every pass
   const kernels::GemmProvider provider = kernels::gemm_provider();
   if (now == isa && provider == gemm) return;
+  const auto name = [](kernels::GemmProvider p) { return p == kernels::GemmProvider::kNative ? "native" : "openblas"; };
   core::fail_as(core::ErrorCode::kSystem,
                 "network {} was built for {} with the {} matrix product, but {} with {} is in force; build it anew",
-                spec.name, isa, name(gemm), now, name(provider));
+                spec.name, kernels::isa_name(isa), name(gemm), kernels::isa_name(now), name(provider));
 }
 
 Network::Network(const NetworkSpec& spec, Parameters& parameters, int batch, Mode mode, bool want_input_gradient)

@@ -39,7 +39,7 @@ Network::Impl::Impl(const NetworkSpec& network, Parameters* parameters, int plan
     : spec(network),
       batch(planned_batch),
       threads(core::threads()),
-      isa(kernels::isa()),
+      isa(kernels::isa_target()),
       gemm(kernels::gemm_provider()),
       mode(network_mode),
       want_input_gradient(input_gradient_wanted && mode == Mode::kTraining),

@@ -48,7 +48,7 @@ struct Network::Impl {
   const NetworkSpec spec;
   const int batch, threads;
   // In force when the network was built: packed weights and planned workspaces are laid out for them.
-  const std::string isa;
+  const int64_t isa;  // kernels::isa_target()
   const kernels::GemmProvider gemm;
   const Mode mode;
   const bool want_input_gradient, plan_only;

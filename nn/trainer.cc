@@ -44,6 +44,11 @@ TrainState::TrainState(const NetworkSpec& network, const TrainConfig& train_conf
   parameters.initialize(config.seed);
 }
 
+bool TrainState::finished() const {
+  const int done = static_cast<int>(history.size());
+  return done >= config.epochs || (config.patience > 0 && best_epoch > 0 && done - best_epoch >= config.patience);
+}
+
 Trainer::Trainer(TrainState& state, const TrainOptions& options)
     : state_(state),
       options_(options),
@@ -58,11 +63,12 @@ Trainer::Trainer(TrainState& state, const TrainOptions& options)
 Trainer::~Trainer() = default;
 
 void Trainer::run(BatchSource& train, BatchSource* validation) {
-  check_batches(fused_, train.examples(), state_.config.batch, "--batch");
+  if (!state_.finished())
+    check_batches(fused_, train.examples(), state_.config.batch, "--batch", !state_.history.empty());
   // A checkpoint of the untrained network comes first: it finds out that the disk takes one before time is spent.
   if (!options_.checkpoint.empty() && state_.history.empty()) save_checkpoint(options_.checkpoint, state_);
   const int epochs = state_.config.epochs;
-  while (static_cast<int>(state_.history.size()) < epochs && !out_of_patience()) {
+  while (!state_.finished()) {
     const double begin = core::monotonic_seconds();
     EpochRecord record = run_epoch(train);
     if (validation != nullptr) judge(record, *validation);
@@ -139,11 +145,6 @@ void Trainer::judge(EpochRecord& record, BatchSource& validation) {
   state_.best_epoch = record.epoch;
   const auto all = state_.parameters.all();
   state_.best.assign(all.begin(), all.end());
-}
-
-bool Trainer::out_of_patience() const {
-  const int done = static_cast<int>(state_.history.size());
-  return state_.config.patience > 0 && state_.best_epoch > 0 && done - state_.best_epoch >= state_.config.patience;
 }
 
 }  // namespace fdi::nn

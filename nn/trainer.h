@@ -19,6 +19,7 @@ namespace fdi::nn {
 // is named by seed, epoch and step (core/rng.h).
 struct TrainState {
   TrainState(const NetworkSpec& network, const TrainConfig& train_config);  // fresh: weights drawn from the seed
+  bool finished() const;  // all epochs of the config are done, or its patience has run out
 
   NetworkSpec spec;  // as the user gave it; what runs in training has its ReLUs fused
   TrainConfig config;
@@ -44,13 +45,13 @@ class Trainer {
 
   // Trains until the last epoch, or until patience runs out. validation may be null. Afterwards the parameters are
   // those of the best epoch where there is a validation split. Throws Error before the first step where check_batches()
-  // does, and where the loss is no number any more; the last checkpoint stays.
+  // does (a finished() state is not checked), and where the loss is no number any more; the last checkpoint
+  // stays.
   void run(BatchSource& train, BatchSource* validation);
 
  private:
   EpochRecord run_epoch(BatchSource& train);
   void judge(EpochRecord& record, BatchSource& validation);
-  bool out_of_patience() const;
 
   TrainState& state_;
   TrainOptions options_;

@@ -15,34 +15,48 @@ namespace fdi::profile {
 namespace {
 
 constexpr const char* kWanted = "wanted a command that starts fastdeepiot-agent and passes its lines on unchanged";
-constexpr const char* kBuild =
-    "`cmake --preset aarch64 && cmake --build --preset aarch64` makes it for ARM (armv7: likewise), "
-    "`cmake --build build --target fastdeepiot-agent` for a machine like this one";
+
+// How a remedy for a missing agent goes on: behind it comes how the agent gets to the device.
+std::string build_first(bool missing) {
+  return fmt::format("{}: `./setup.sh --agent aarch64` (or armv7, x86_64), then ",
+                     missing ? "if the agent is not built yet" : "the agent has to be built for that machine");
+}
+
+// "pi@board", "pi@[fe80::1]": a host of ssh as scp and --device take it, with an IPv6 address in brackets.
+std::string in_brackets(const std::string& host) {
+  const size_t address = host.find('@') + 1;  // 0 where there is no user
+  if (host.find(':', address) == std::string::npos) return host;
+  return fmt::format("{}[{}]", host.substr(0, address), host.substr(address));
+}
 
 // The beginning of what came, fit for one line.
-std::string shown(const std::string& text) { return "\"" + core::printable(text.substr(0, 80)) + "\""; }
+std::string shown(const std::string& text) { return fmt::format("\"{}\"", core::printable(text.substr(0, 80))); }
 
 // What to do where no agent greets. `words` and `how` it ended: see runner.cc and ChildProcess::end.
 std::string remedy(const std::vector<std::string>& words, const std::string& how) {
   const bool missing = how.starts_with("exit status 127"), forbidden = how.starts_with("exit status 126");
   if (words.front() == "ssh" && words.size() > 2) {
-    const std::string host = core::shell_word(words[words.size() - 2]), &path = words.back();
+    const std::string &host = words[words.size() - 2], &path = words.back();
     if (how.starts_with("exit status 255"))
       return fmt::format(
-          "ssh itself failed, see its message; `ssh -o BatchMode=yes {} true` must work without a password", host);
+          "ssh itself failed, see its message; `ssh -o BatchMode=yes {} true` must work without a password",
+          core::shell_word(host));
     if (missing || forbidden)
-      return fmt::format(
-          "{} {} there: {}; copy it (`scp build/aarch64/fastdeepiot-agent {}:`) and name it: "
-          "ssh:HOST:./fastdeepiot-agent",
-          path, missing ? "is not found" : "cannot be executed", kBuild, host);
+      return fmt::format("{} {} there; {}`scp build/aarch64/fastdeepiot-agent {}` and `--device {}`", path,
+                         missing ? "is not found" : "cannot be executed", build_first(missing),
+                         core::shell_word(in_brackets(host) + ":"),
+                         core::shell_word("ssh:" + in_brackets(host) + ":./fastdeepiot-agent"));
   } else if (words.front() == "adb" && words.size() > 2) {
     if (missing || forbidden)
       return fmt::format(
-          "/data/local/tmp/fastdeepiot-agent {} there: {}; copy it (`adb -s {} push "
-          "build/aarch64/fastdeepiot-agent /data/local/tmp/`)",
-          missing ? "is not found" : "cannot be executed", kBuild, core::shell_word(words[2]));
+          "/data/local/tmp/fastdeepiot-agent {} there; {}`adb -s {} push build/aarch64/fastdeepiot-agent "
+          "/data/local/tmp/`",
+          missing ? "is not found" : "cannot be executed", build_first(missing), core::shell_word(words[2]));
   } else if (missing) {
-    return fmt::format("there is no such command: {}", kBuild);
+    return fmt::format(
+        "the command, or a program that it starts, is not found; {}`--device exec:COMMAND` with the agent's path in "
+        "COMMAND (build/aarch64/fastdeepiot-agent; of x86_64: build/fastdeepiot-agent)",
+        build_first(true));
   }
   return kWanted;
 }

@@ -22,7 +22,8 @@ extern char** environ;
 namespace fdi::profile {
 namespace {
 
-// A group of its own, so that what a shell or ssh starts can be ended with it.
+// A group of its own, so that what a shell or ssh starts can be ended with it; signals that the program ignores are the
+// child's again.
 int spawn(pid_t& pid, const std::vector<std::string>& words, int socket) {
   std::vector<char*> argv;
   argv.reserve(words.size() + 1);
@@ -34,8 +35,12 @@ int spawn(pid_t& pid, const std::vector<std::string>& words, int socket) {
   posix_spawn_file_actions_adddup2(&actions, socket, STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, socket, STDOUT_FILENO);
   posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
   posix_spawnattr_setpgroup(&attributes, 0);
+  sigset_t usual;
+  sigemptyset(&usual);
+  for (const int signal : {SIGPIPE, SIGXFSZ}) sigaddset(&usual, signal);
+  posix_spawnattr_setsigdefault(&attributes, &usual);
   const int error = ::posix_spawnp(&pid, argv[0], &actions, &attributes, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <map>
 
@@ -18,7 +19,8 @@
 namespace fdi::profile {
 namespace {
 
-// Exit status of a program found in PATH and run in `folder`, its output thrown away; -1: there is no such program.
+// Exit status of a program found in PATH and run in `folder`, its output thrown away; less than 0: the error number
+// (negative) for which it could not be started.
 int run_program(const std::vector<std::string>& words, const std::filesystem::path& folder) {
   std::vector<char*> argv;
   argv.reserve(words.size() + 1);
@@ -32,7 +34,7 @@ int run_program(const std::vector<std::string>& words, const std::filesystem::pa
   pid_t child = 0;
   const int error = posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) return -1;
+  if (error != 0) return -error;
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
@@ -47,6 +49,8 @@ Plotted draw(const std::vector<std::string>& words, std::vector<std::string> fil
   std::error_code ignored;
   std::filesystem::remove(svg, ignored);  // an older picture would not show what is in the data
   const int status = run_program(words, std::filesystem::path(svg).parent_path());
+  if (status < 0 && status != -ENOENT)
+    return {files, fmt::format("{} cannot be started ({}), so there is no picture", words[0], std::strerror(-status))};
   if (status < 0)
     return {files,
             fmt::format("{} is not installed, so there is no picture (Debian: apt-get install {})", words[0], package)};

@@ -45,6 +45,12 @@ Row structure_row(const Component& component) {
   return row;
 }
 
+// The column that a head means: vectors have dimensions where images have channels (profile/features.h).
+std::string column_of(const std::string& head) {
+  const std::string name = lower_case(head);
+  return name == "in_dim" ? "in_channel" : name == "out_dim" ? "out_channel" : name;
+}
+
 // The columns of the table, in its order; those that are not known are empty.
 std::vector<std::string> read_header(std::vector<std::string> cells, const std::string& where,
                                      std::vector<std::string>* notes) {
@@ -53,9 +59,9 @@ std::vector<std::string> read_header(std::vector<std::string> cells, const std::
   const std::string first = cells[0];
   std::string missing, left_out;
   for (std::string& name : cells) {
-    const std::string lower = lower_case(name);
-    if (!is_known(lower) && !name.empty()) left_out += (left_out.empty() ? "" : ", ") + shown_cell(name);
-    name = is_known(lower) ? lower : "";
+    const std::string column = column_of(name);
+    if (!is_known(column) && !name.empty()) left_out += (left_out.empty() ? "" : ", ") + shown_cell(name);
+    name = is_known(column) ? column : "";
     if (!name.empty() && std::ranges::count(cells, name) > 1) core::fail("{}: the header names {} twice", where, name);
   }
   for (const char* name : kNeeded)

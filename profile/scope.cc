@@ -69,9 +69,12 @@ std::string Scope::outside(const Structure& structure) const {
     say(fmt::format("{} {} {} {}", field_name(structure.op, field), format_number(value), value < low_[i] ? "<" : ">",
                     format_number(value < low_[i] ? low_[i] : high_[i])));
   }
-  for (const Field field : kLimited)
-    if (const double value = structure[field], most = high_[static_cast<size_t>(field)]; value > most)
+  for (const Field field : kLimited) {
+    const double value = structure[field], most = high_[static_cast<size_t>(field)];
+    const bool unknown = field == Field::kNetworkBytes && most == 0;  // samples of a table without that column
+    if (value > most && !unknown)
       say(fmt::format("{} {} > {}", field_name(structure.op, field), format_number(value), format_number(most)));
+  }
   if (const Pair k = kernel_of(structure); !kernels_.contains(k))
     say(fmt::format("kernel {}x{} never sampled", k[0], k[1]));
   if (const Pair s = stride_of(structure); !strides_.contains(s))

@@ -1,6 +1,8 @@
 // What `compress` refuses, on made-up images, and what it warns of.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "nn/zoo.h"
 #include "tests/cli/compress_program.h"
 
@@ -89,11 +91,15 @@ TEST_F(CompressBadInput, RefusesWhatCannotBe) {
   refused({"--verify", "maybe"}, "--verify maybe: wanted on or off");
   for (const char* value : {"0", "-1", "nan", "inf"}) {  // beside another budget, too
     refused({"--max-ms", value}, "wanted milliseconds of an inference, more than 0");
-    refused({"--max-mb", value}, "wanted MB of memory, more than 0");
+    refused({"--max-mb", value}, "wanted MiB of memory, more than 0");
     refused({"--method", "deepiot+flops", "--lambda", value}, "wanted units of the loss");
   }
   refused({"--max-ms", "-1"}, "--max-ms -1: wanted");
   refused({"--max-ms", "1"}, "run `fastdeepiot profile --for run/model.safetensors`");
+  fs::copy_file(path("run/model.safetensors"), path("my model.safetensors"));
+  std::vector<std::string> spaced = tiny("bad", {"--max-ms", "1"});
+  std::ranges::replace(spaced, std::string("run/model.safetensors"), std::string("my model.safetensors"));
+  EXPECT_THAT(run(spaced).err, HasSubstr("run `fastdeepiot profile --for 'my model.safetensors'`"));
   refused({"--method", "fastdeepiot", "--lambda", "1"}, "run `fastdeepiot profile --for run/model.safetensors`");
   refused({"--resume"}, "search.safetensors is not there");
   refused({"--data", "synthetic:classes=5,height=16,width=16,train=160,test=40"}, "classes");

@@ -78,7 +78,52 @@ TEST_F(CompressBudget, MissedIsNoSuccess) {
   };
   missed(ms, "off", fast("off", ms, {"--method", "knapsack"}), "choose by what is measured (--verify on)");
   missed(ms, "on", verified("on", ms, {"--method", "uniform"}), "--resume times it again when the machine is quiet");
-  missed(3 * ms, "whole", verified("whole", 3 * ms), "needs no compression");
+  // By the model the whole network keeps this budget; by the clock it does not, so that it is compressed all the same.
+  missed(3 * ms, "whole", verified("whole", 3 * ms), "--resume times it again when the machine is quiet");
+  EXPECT_EQ(result("whole")["unchanged"], false);
+  EXPECT_FALSE(result("whole")["candidates"].empty());
+  missed(3 * ms, "copy", fast("copy", 3 * ms), "needs no compression: profile and fit anew");
+  EXPECT_EQ(result("copy")["unchanged"], true);
+
+  std::vector<std::string> by_clock = fast("off", ms, {"--method", "knapsack", "--resume"});
+  *std::next(std::ranges::find(by_clock, "--verify")) = "on";
+  const Result other = run(by_clock);
+  EXPECT_EQ(other.status, 2);
+  EXPECT_THAT(other.err, HasSubstr("off/choice.json: cannot resume: the structure was chosen by the time model, now it "
+                                   "would be by what is measured (--verify)"));
+  EXPECT_THAT(other.err, HasSubstr("in another folder"));
+}
+
+// Half of what the clock says, a multiple of what the model says: compression can keep it, and is not waived.
+TEST_F(CompressBudget, KeptAlreadyByTheModelAloneIsCompressed) {
+  plant_times("", 1e-4);
+  ASSERT_EQ(run(tiny("first", {"--method", "uniform"})).status, 0) << core::read_file(path("stderr"));
+  const double ms = 0.5 * result("first")["measured_ms_original"].get<double>();
+  const Result r = run(verified("between", ms, {"--method", "uniform"}));
+  const nlohmann::json got = result("between");
+  ASSERT_EQ(r.status, got["missed"] == "" ? 0 : 1) << r.err;  // the clock may say so
+  EXPECT_GT(ms, got["predicted_ms_original"].get<double>());
+  EXPECT_EQ(got["unchanged"], false);
+  EXPECT_NE(got["widths"], got["widths_original"]);
+  EXPECT_FALSE(got["candidates"].empty());
+}
+
+TEST_F(CompressBudget, KeptAlreadyByTheClockToo) {
+  const double ms = 2 * plant_times();
+  const Result r = run(verified("same", ms));
+  ASSERT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.out, HasSubstr("nothing to compress"));
+  EXPECT_EQ(result("same")["unchanged"], true);
+  EXPECT_EQ(result("same")["recipe"]["choose_by"], "clock");
+  EXPECT_EQ(run(verified("same", ms, {"--resume"})).status, 0);
+  const Result other = run(fast("same", ms, {"--resume"}));  // --verify off
+  EXPECT_EQ(other.status, 2);
+  EXPECT_THAT(other.err, HasSubstr("the structure was chosen by what is measured, now it would be by the time model"));
+  // A choice of an earlier version: the list alone.
+  const auto choice = nlohmann::json::parse(core::read_file(path("same/choice.json")));
+  core::write_file_atomically(path("same/choice.json"), choice["candidates"].dump());
+  EXPECT_EQ(run(fast("same", ms, {"--resume"})).status, 0) << core::read_file(path("stderr"));
+  EXPECT_EQ(result("same")["unchanged"], true);
 }
 
 // A script that asks for "at most 12 ms" gets a model in any case.
@@ -119,7 +164,10 @@ TEST_F(CompressBudget, ReachableButNotByUniformWidths) {
   // The rounds begin with a uniform network that is timed.
   const Result r = run(verified("rounds", 15, {"--method", "knapsack", "--rounds", "2"}));
   ASSERT_EQ(r.status, 0) << r.err;
-  EXPECT_FALSE(result("rounds")["candidates"].empty());
+  const nlohmann::json rounds = result("rounds");
+  ASSERT_FALSE(rounds["candidates"].empty());
+  for (const nlohmann::json& candidate : rounds["candidates"]) EXPECT_GT(candidate["measured_ms"].get<double>(), 0);
+  EXPECT_NE(rounds["widths"], rounds["widths_original"]);
   EXPECT_EQ(result("rounds")["recipe"]["choose_by"], "clock");
   const Result by_model = run(fast("by_model", 15, {"--method", "knapsack", "--rounds", "2"}));
   ASSERT_EQ(by_model.status, 0) << by_model.err;

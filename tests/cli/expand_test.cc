@@ -58,6 +58,9 @@ TEST_F(Expand, WritesTheWiderModel) {
     EXPECT_EQ(json["widths"], widths);
     EXPECT_EQ(json["widths_original"]["conv1"], 6);
     EXPECT_EQ(json["widened"], true);
+    EXPECT_EQ(json["expand"], how);
+    EXPECT_EQ(json["verify"], "off");
+    EXPECT_EQ(json["time_model"].get<std::string>().size(), 16U) << "a digest";
     EXPECT_LT(json["after_ms"]["predicted"].get<double>(), json["before_ms"]["predicted"].get<double>());
     EXPECT_TRUE(json["after_ms"]["measured"].is_null());
     EXPECT_LT(json["max_abs_output_difference"].get<double>(), 1e-4);
@@ -131,6 +134,9 @@ TEST_F(Expand, RefusesWhatCannotBe) {
   EXPECT_THAT(expand({"--out", "folder.safetensors"}).err, HasSubstr("is a folder; give a file name"));
   EXPECT_THAT(expand({"--expand", "most"}).err, HasSubstr("--expand"));
   EXPECT_THAT(expand({"--verify", "perhaps"}).err, HasSubstr("--verify"));
+  fs::copy_file(path("m.safetensors"), path("my m.safetensors"));
+  EXPECT_THAT(run({"expand", "--model", "my m.safetensors", "--db", "none.db"}).err,
+              HasSubstr("profile --for 'my m.safetensors'"));
   core::write_file_atomically(path("times.json"), "{\"format\":");
   EXPECT_THAT(expand({}).err, HasSubstr("times.json"));
   core::write_file_atomically(path("m.safetensors"), "damaged");

@@ -1,5 +1,6 @@
 // From measuring to predicting, as a user does it: profile, db, fit, predict, sweep; and what is refused on the way.
 #include <gmock/gmock.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "cli/measuring_lock.h"
 #include "tests/cli/profiling_program.h"
 #include "tests/profile/samples.h"
 
@@ -16,6 +18,7 @@ namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Layers whose times grow by 0.1 us; one pass is `spread` slower than the other.
 profile::SampleSet fc_samples(double spread) {
@@ -122,6 +125,14 @@ TEST_F(Profiling, FromMeasuringToPredicting) {
     if (asked[0] == "predict") asked.insert(asked.end(), {"--spec", "net.json"});
     refused(asked, "earlier.db (what it holds is of native 0.0.1, other kernels)");
   }
+  json zero = json::parse(core::read_file(path("all.json")));
+  zero["devices"][0]["models"] = json::array();
+  for (json& reading : zero["devices"][0]["runs"][0]["readings"])
+    for (json& layer : reading["reading"]["layers"])
+      for (const char* time : {"min_us", "median_us", "mean_us"}) layer[time] = 0;
+  core::write_file_atomically(path("zero.json"), zero.dump());
+  EXPECT_EQ(run({"db", "import", "zero.json", "--db", "zero.db"}).status, 0);
+  refused({"fit", "--db", "zero.db"}, "zero.db holds only layers timed at 0 us (run 1)");
   refused({"fit", "--isa", "scalar"}, "f.db (what it holds is of ISA ");
   refused({"fit", "--threads", "2"}, "f.db (what it holds is of 1 thread)");
   refused({"db", "remove", "--run", "5"}, "has no run 5");
@@ -184,6 +195,22 @@ TEST_F(Profiling, BadSamplesAreRefusedByRow) {
   EXPECT_EQ(run_json({"fit", "--samples", "s.csv"})["ops"]["fc"]["held_out"], 15);
 }
 
+// A database that cannot take the model: what was fitted is printed and written all the same.
+TEST_F(Profiling, ALockedDatabaseLosesNothingOfAFit) {
+  EXPECT_EQ(run_json(small_)["samples"], 60);
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(path("f.db").c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  const Result r = run({"fit", "--out", "m.json"});
+  sqlite3_close(other);
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.err, HasSubstr("the model is not kept: " + path("f.db") + ": locked by another process"));
+  EXPECT_THAT(r.out, HasSubstr("fc  (60 samples; 15 held out"));
+  EXPECT_THAT(r.out, Not(HasSubstr("\nmodel ")));
+  EXPECT_EQ(json::parse(core::read_file(path("m.json")))["device"]["engine"], "native");
+  EXPECT_EQ(run_json({"db", "list"})[0]["models"].size(), 0U);
+}
+
 // What two passes disagree about no prediction can tell.
 TEST_F(Profiling, NoisySamplesAreSaid) {
   core::write_file_atomically(path("net.json"), R"({"name": "n", "input": [32], "layers": [
@@ -198,6 +225,8 @@ TEST_F(Profiling, NoisySamplesAreSaid) {
       EXPECT_EQ(at != std::string::npos, spread > 0.03) << r.err;
       if (at != std::string::npos) {
         EXPECT_EQ(r.err.find("noisy", at + 20), std::string::npos) << "said once";
+        EXPECT_THAT(r.err, HasSubstr("predictions cannot be more precise than that; run `fastdeepiot profile --seed N` "
+                                     "(another seed) on a quiet machine, then `fastdeepiot fit --run M`"));
       }
     }
   }
@@ -339,6 +368,12 @@ TEST_F(Profiling, TimesTheSafeRegion) {
   }
   EXPECT_THAT(r.err, HasSubstr(" of 10 layers of the region were faster when measured"));
   EXPECT_THAT(core::read_file(path("four/safe_region.gp")), HasSubstr(" of 10 layers of the region were faster"));
+
+  const MeasuringLock lock(path("f.db"), "local");  // another process measures
+  const Result busy = run({"fit", "--samples", "c.csv", "--features", "paper", "--figures", "four"});
+  EXPECT_EQ(busy.status, 0) << busy.err;
+  EXPECT_THAT(busy.err, HasSubstr("; not measured: local: is being measured already, by process "));
+  EXPECT_TRUE(json::parse(core::read_file(path("four/safe_region.json")))["measured"].is_null());
 }
 
 }  // namespace

@@ -41,6 +41,12 @@ TEST_F(ReportMeasure, TimesAllNetworksHere) {
   EXPECT_THAT(r.out, HasSubstr("uniform width (for other)"));
   EXPECT_EQ(result("runs/uniform")["measured_ms"], 1e6) << "the runs' own figures stay";
 
+  plant_times("Phone");
+  const Result foreign = run({"report", "runs", "--measure", "--time-model", "model.json"});
+  EXPECT_EQ(foreign.status, 2);
+  EXPECT_THAT(foreign.err, HasSubstr("beside what its own model predicts; leave out --time-model"));
+  EXPECT_THAT(foreign.err, testing::Not(HasSubstr("--force")));
+
   fs::remove(path("runs/knapsack/search.safetensors"));
   EXPECT_EQ(run({"report", "runs", "--measure"}).status, 0) << "the original of the other run is the same";
   fs::remove(path("runs/uniform/search.safetensors"));

@@ -7,6 +7,7 @@
 #include "nn/zoo.h"
 #include "profile/time_model.h"
 #include "tests/cli/report_program.h"
+#include "tests/compress/stepped_model.h"
 
 namespace fdi::cli {
 namespace {
@@ -208,6 +209,52 @@ TEST_F(Report, TakesTheMeanOfSeeds) {
   EXPECT_THAT(run({"report", "runs", "--db", "none.db"}).out, HasSubstr("DeepIoT makes the network 2.2 times as fast"));
 }
 
+// Run again with the same seed it is no second seed.
+TEST_F(Report, CountsEverySeedOnce) {
+  for (int i = 1; i <= 2; ++i) {
+    json r = compress_result("deepiot", "DeepIoT", 0.748, 0.5);
+    r["recipe"] = {{"search", {{"stage_steps", 100}, {"seed", 7}}}, {"time_model", "1"}};
+    write(fmt::format("runs/{}/result.json", i), r);
+  }
+  const Result r = run({"report", "runs", "--db", "none.db"});
+  ASSERT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.out, HasSubstr("7 (2 runs)"));
+  EXPECT_THAT(r.out, HasSubstr("DeepIoT (mean of 2 runs) makes the network 2.0 times as fast"));
+  // On another time model it is another run, which counts by itself.
+  json other = json::parse(core::read_file(path("runs/2/result.json")));
+  other["recipe"]["time_model"] = "2";
+  other["seed"] = 8;
+  write("runs/2/result.json", other);
+  EXPECT_THAT(run({"report", "runs", "--db", "none.db"}).out, HasSubstr("DeepIoT makes the network 2.0 times as fast"));
+}
+
+// Widened in two ways it is no two seeds of one method.
+TEST_F(Report, KeepsExpansionsApart) {
+  json base = compress_result("deepiot", "DeepIoT", 0.748, 0.64);
+  base["recipe"] = {{"search", {{"seed", 7}}}};
+  base["model_digest"] = "1";
+  write("runs/a/result.json", base);
+  json wide = base;
+  for (const char* key : {"name", "data", "accuracy", "accuracy_original", "history", "target", "recipe"})
+    wide.erase(key);
+  wide["method"] = "expand";
+  wide["widths_original"] = base["widths"];
+  wide["base_digest"] = "1";
+  wide["verify"] = "on";
+  wide["expand"] = "joint";
+  wide["measured_ms"] = 0.5;
+  write("runs/joint/result.json", wide);
+  wide["expand"] = "paper";
+  wide["measured_ms"] = 0.6;
+  write("runs/paper/result.json", wide);
+  const Result apart = run({"report", "runs", "--db", "none.db"});
+  ASSERT_EQ(apart.status, 0) << apart.err;
+  EXPECT_THAT(apart.out, HasSubstr("DeepIoT+localMin makes the network 2.0 times as fast: 0.500 ms"));
+  wide["expand"] = "joint";
+  write("runs/paper/result.json", wide);
+  EXPECT_THAT(run({"report", "runs", "--db", "none.db"}).out, HasSubstr("DeepIoT+localMin (mean of 2 runs)"));
+}
+
 // By another device's time model: shown as that device's, with no clock's times, also in results that have some.
 TEST_F(Report, ShowsForcedRunsAsPredictions) {
   write_two();
@@ -231,6 +278,32 @@ TEST_F(Report, ShowsForcedRunsAsPredictions) {
   EXPECT_THAT(r.out, HasSubstr("25% of the parameters, missed"));
   EXPECT_THAT(core::read_file(path("runs/report.html")), HasSubstr("the budget is missed: 0.25 ms of time"));
   EXPECT_EQ(faults("runs/report.html"), "");
+}
+
+// Older results of forced runs name the machine that they were made on; what lies beside newer ones is not asked.
+TEST_F(Report, NamesTheDeviceOfOlderForcedRuns) {
+  device::Identity phone = device::this_device("onednn", "3");
+  phone.cpu = "Phone";
+  phone.isa = "neon";
+  phone.threads = 2;
+  json forced = compress_result("deepiot", "DeepIoT", 0.749, 0.2);
+  forced["forced"] = true;
+  forced["recipe"] = {{"choose_by", "model"}};
+  write("run/result.json", forced);
+  write("run/time_model.json", compress::planted_model({}, phone).to_json());
+  const auto row = [&] {
+    const Result r = run({"report", "run", "--db", "none.db", "--json", "all.json", "--out", "page.html"});
+    EXPECT_EQ(r.status, 0) << r.err;
+    return json::parse(core::read_file(path("all.json")))["rows"][1];
+  };
+  EXPECT_EQ(row()["machine"], forced["machine"]);
+  forced["recipe"].erase("choose_by");
+  write("run/result.json", forced);
+  const json older = row();
+  EXPECT_EQ(older["machine"], device::key(phone));
+  EXPECT_EQ(older["engine"], "onednn");
+  EXPECT_EQ(older["isa"], "neon");
+  EXPECT_EQ(older["threads"], 2);
 }
 
 TEST_F(Report, LeavesOutWhatOthersWrote) {

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "core/error.h"
 #include "nn/zoo.h"
 #include "tests/compress/stepped_model.h"
@@ -84,6 +86,20 @@ TEST_F(Budget, MemoryAndSizeHaveALeastToo) {
               ThrowsMessage<core::Error>(AllOf(HasSubstr("0.001 MiB of memory is below the least"),
                                                HasSubstr("one unit in every layer that may lose some"))));
   EXPECT_THAT([&] { check(limits(0, 0, 1e-5)); }, ThrowsMessage<core::Error>(HasSubstr("of the parameters is below")));
+}
+
+TEST_F(Budget, AmountsThatDifferReadDifferently) {
+  const Objective time = time_objective(spec_, groups_, model_), size = size_objective(spec_, groups_);
+  const auto differ = [](const Objective& what, double a, double b) {
+    const int digits = telling_digits(what, a, b);
+    EXPECT_NE(amount(what, a, digits), amount(what, b, digits));
+    return digits;
+  };
+  EXPECT_EQ(differ(time, 1.2, 1.0), kAmountDigits);
+  EXPECT_EQ(differ(time, 0.30000012, 0.3), 7);
+  EXPECT_EQ(amount(time, 0.30000012, 7), "0.3000001 ms of time");
+  for (const Objective& what : {time, size}) differ(what, std::nextafter(0.3, 1), 0.3);
+  EXPECT_EQ(differ(size, 0.10004, 0.1), 6);
 }
 
 }  // namespace

@@ -176,8 +176,11 @@ TEST(Progress, LiveLinesFitTheTerminal) {
   ::dup2(before, STDERR_FILENO);
   ::close(before);
   ::close(slave);
-  std::string shown(1000, '\0');
-  shown.resize(static_cast<size_t>(std::max<ssize_t>(::read(terminal, shown.data(), shown.size()), 0)));
+  std::string shown;
+  char piece[256];
+  for (ssize_t got = 0;
+       (got = ::read(terminal, piece, sizeof piece)) > 0;)  // to the end, which closing the slave makes
+    shown.append(piece, static_cast<size_t>(got));
   ::close(terminal);
   EXPECT_EQ(shown, "\r\033[Kaä\u20ac\u20ac\u20ac\u20ac\u20ac\r\033[Ka\\x1b[2Jb\r\n");
 }
@@ -263,12 +266,12 @@ TEST_F(CoreFile, LeavesTheUsersOwnTemporaryFilesAlone) {
 TEST_F(CoreFile, ReadsPipesToTheirEnd) {
   const std::string pipe = dir_ / "pipe", text(300000, 'x');
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
-  std::thread writer([&] { std::ofstream(pipe) << text; });
+  std::jthread writer([&] { std::ofstream(pipe) << text; });
   EXPECT_EQ(read_file(pipe), text);
   writer.join();
   EXPECT_FALSE(read_file("/proc/self/status").empty());
   std::signal(SIGPIPE, SIG_IGN);  // the reader below goes before the end
-  writer = std::thread([&] { std::ofstream(pipe) << text; });
+  writer = std::jthread([&] { std::ofstream(pipe) << text; });
   EXPECT_THROW(read_file(pipe, 1000), Error);
   writer.join();
 }

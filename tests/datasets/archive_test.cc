@@ -14,6 +14,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 Bytes grey(int value) { return make_png(6, 6, Bytes(36, static_cast<uint8_t>(value)), PNG_COLOR_TYPE_GRAY); }
 
@@ -98,6 +99,23 @@ TEST_F(ArchiveTest, LinksInsideTheArchiveAreFollowed) {
   EXPECT_THAT(data->warnings(), IsEmpty()) << "what a link means is no other file";
 }
 
+TEST_F(ArchiveTest, ALinkMayGoUpInTheMiddleOfItsPath) {
+  check({{"train/a/1.png", grey(10)},
+         {"train/a/2.png", {}, 's', "x/../1.png"},
+         {"train/a/3.png", {}, 's', "../../x/../blobs/y/.././1.png"},
+         {"blobs/1.png", grey(20)}},
+        {10, 10, 20}, "");
+  check({{"train/a/1.png", grey(10)}, {"train/a/2.png", {}, 's', "x/../../../../train/a/1.png"}}, {10},
+        "1 link leads nowhere and is left out");
+}
+
+TEST_F(ArchiveTest, ALinkToAFileIsNoLinkToAFolder) {
+  check({{"README", {'x'}}, {"train/a/README", {}, 's', "../../README"}, {"train/a/1.png", grey(10)}}, {10},
+        "1 file is no .jpg, .jpeg or .png and ignored (first: train/a/README)");
+  check({{"train/a/1.png", grey(10)}, {"train/first", {}, 's', "a/1.png"}}, {10},
+        "1 file is no .jpg, .jpeg or .png and ignored (first: train/first)");
+}
+
 TEST_F(ArchiveTest, LinksThatLeadNowhereAreTold) {
   const std::vector<Entry> linked{{"train/a/1.png", grey(10)},
                                   {"train/a/absolute.png", {}, 's', "/etc/passwd"},
@@ -165,6 +183,8 @@ TEST_F(ArchiveTest, OtherFormatsAreNamed) {
   EXPECT_THAT(refusal(text("<!DOCTYPE html>")), HasSubstr("a page of HTML"));
   EXPECT_THAT(refusal(text("version https://git-lfs.github.com/spec/v1\n")), HasSubstr("git lfs pull"));
   EXPECT_THAT(refusal(grey(1)), HasSubstr("a single image"));
+  for (const char* pickle : {"\x80\x02}q", "\x80\x03}q", "\x80\x04\x95", "\x80\x05\x95"})
+    EXPECT_THAT(refusal(text(pickle)), HasSubstr("is a Python pickle, which is not read"));
   EXPECT_THAT(refusal(Bytes(10240)), HasSubstr("holds no images")) << "a tar without members";
   EXPECT_THAT(message_of([&] { open_image_archive(dir_.string(), Split::kTrain, {}); }),
               HasSubstr("is a folder, no regular file"));
@@ -179,6 +199,8 @@ TEST_F(ArchiveTest, ArchivesWithinAndSetsThatAreNotReadAreNamed) {
               AllOf(HasSubstr("the Python version of CIFAR-10"), HasSubstr("fastdeepiot data download cifar10")));
   EXPECT_THAT(refusal(tar_of({{"cifar-100-binary/train.bin", {1}}})),
               HasSubstr("this is CIFAR-100, which is not read"));
+  EXPECT_THAT(refusal(tar_of({{"set/train.bin", Bytes(2 * 3074)}})), HasSubstr("this is CIFAR-100"));
+  EXPECT_THAT(refusal(tar_of({{"set/train.bin", Bytes(100)}})), Not(HasSubstr("CIFAR-100")));
   EXPECT_THAT(
       refusal(tar_of({{"images/a/1.png", grey(1)}})),
       HasSubstr("1 image lies deeper than its class folder and is left out: move it up (first: images/a/1.png)"));

@@ -5,6 +5,7 @@
 
 #include "datasets/archive.h"
 #include "datasets/digest.h"
+#include "datasets/statistics.h"
 #include "tests/datasets/files.h"
 
 namespace fdi::datasets {
@@ -329,6 +330,27 @@ TEST_F(ImageSetTest, AJpegWithoutItsEndMarkIsAWarning) {
   const DatasetPtr data = open_image_folder(path("train"), Split::kTrain, {});
   EXPECT_EQ(values(*data)[0], values(*data)[1]);
   EXPECT_THAT(data->warnings(), ElementsAre(HasSubstr("1 JPEG file has no end mark, but all pixels (first: a/2.jpg)")));
+  ImageOptions on_demand;
+  on_demand.memory_bytes = 100;
+  const DatasetPtr large = open_image_folder(path("train"), Split::kTrain, on_demand);
+  EXPECT_THAT(large->warnings(), ::testing::IsEmpty()) << "not decoded yet";
+  EXPECT_EQ(describe(*large).warnings, data->warnings());
+}
+
+TEST_F(ImageSetTest, DamagedImagesOfALargeSetAreNamed) {
+  ImageOptions on_demand;
+  on_demand.memory_bytes = 300;
+  write_all(three_images());
+  write("train/a/9.png", {'x'});
+  write("train/b/3.png", {});
+  const DatasetPtr data = open_image_folder(path("train"), Split::kTrain, on_demand);
+  EXPECT_THAT(message_of([&] { describe(*data); }),
+              AllOf(HasSubstr("train/a/9.png: is neither JPEG nor PNG"),
+                    HasSubstr("; and 1 other of 5 images cannot be used: b/3.png")));
+  write("train/a/0.png", {});
+  EXPECT_THAT(message_of([&] { open_image_folder(path("train"), Split::kTrain, on_demand); }),
+              HasSubstr("train/a/0.png: is neither JPEG nor PNG"))
+      << "the first one, by which the size is known";
 }
 
 TEST_F(ImageSetTest, DigestsTellImagesApart) {
@@ -338,10 +360,13 @@ TEST_F(ImageSetTest, DigestsTellImagesApart) {
   EXPECT_EQ(digest(*open_image_archive(make_tar(three_images("./x/train/")), "m", Split::kTrain, {})), before)
       << "wherever they lie";
   EXPECT_EQ(difference(before, of()), "");
+  EXPECT_FALSE(only_contents_differ(before, of()));
   write("train/b/1.PNG", flat(29));
+  EXPECT_TRUE(only_contents_differ(before, of()));
   EXPECT_THAT(difference(before, of()), HasSubstr("3 images of the same names as before, but of other contents"));
   fs::rename(path("train/b/1.PNG"), path("train/b/4.PNG"));
   EXPECT_THAT(difference(before, of()), HasSubstr("3 images as before, but of other names or classes"));
+  EXPECT_FALSE(only_contents_differ(before, of()));
   write("train/b/5.png", flat(1));
   EXPECT_EQ(difference(before, of()), "had 3 images, now 4");
 }

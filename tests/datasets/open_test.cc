@@ -1,7 +1,10 @@
 // Finding data by name, detecting its format, class lists, the synthetic set, and what `data info` shows.
 #include "datasets/open.h"
 
+#include <unistd.h>
+
 #include "datasets/cifar_binary.h"
+#include "datasets/image_scan.h"
 #include "datasets/statistics.h"
 #include "datasets/synthetic.h"
 #include "tests/datasets/files.h"
@@ -12,6 +15,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // The environment and the working directory belong to the process: each test sets its own and puts the old ones back.
 class OpenTest : public DatasetFiles {
@@ -71,6 +75,8 @@ TEST_F(OpenTest, LocateSearchesInOrderAndTellsWhere) {
   EXPECT_EQ(locate("synthetic:classes=3").how, "built in");
   EXPECT_THAT(message_of([] { locate("/no/such/place"); }), HasSubstr("looked for /no/such/place;"));
   EXPECT_THROW(locate(""), core::Error);
+  fs::create_symlink("circle", path("project/circle"));
+  EXPECT_THAT(message_of([] { locate("circle"); }), HasSubstr("circle: cannot look there: Too many levels"));
   EXPECT_THAT(message_of([] { locate(std::string(5000, 'x')); }), HasSubstr("File name too long"));
   EXPECT_THAT(message_of([] { open_dataset(std::string(5000, 'x'), Split::kTrain); }), HasSubstr("File name too long"));
 }
@@ -118,14 +124,34 @@ TEST_F(OpenTest, ValIsTakenWhereTestHasNoClasses) {
   EXPECT_THAT(open_dataset(path("set"), Split::kTest)->source(), HasSubstr("set/val")) << "an empty one";
   write("set/test/a/1.png", make_png(4, 4, ramp(4, 4, 3)));
   EXPECT_THAT(open_dataset(path("set"), Split::kTest)->source(), HasSubstr("set/test"));
+  for (int i = 0; i < 8; ++i) fs::create_symlink("/nowhere", path("set/test/link" + std::to_string(i)));
+  EXPECT_THAT(open_dataset(path("set"), Split::kTest)->source(), HasSubstr("set/test")) << "whatever comes first";
+}
+
+// val/ must not replace it silently: the scan then says why it cannot be read.
+TEST_F(OpenTest, ATestFolderThatCannotBeReadCountsAsOneWithClasses) {
+  EXPECT_TRUE(has_classes(path("missing")));
+  fs::create_directories(path("empty"));
+  EXPECT_FALSE(has_classes(path("empty")));
+  if (::geteuid() == 0) GTEST_SKIP() << "root may read every folder";
+  write_set("set");
+  write("set/val/a/1.png", make_png(4, 4, ramp(4, 4, 3)));
+  fs::permissions(path("set/test"), fs::perms::none);
+  const std::string message = message_of([&] { open_dataset(path("set"), Split::kTest); });
+  fs::permissions(path("set/test"), fs::perms::owner_all);
+  EXPECT_THAT(message, AllOf(HasSubstr("set/test: cannot read the folder"), HasSubstr("Permission denied")));
 }
 
 TEST_F(OpenTest, WhatAFolderHoldsInsteadIsSaid) {
   const auto refusal = [&](const char* name) { return message_of([&] { open_dataset(path(name), Split::kTrain); }); };
   write("py/data_batch_1", {1});
   EXPECT_THAT(refusal("py"), AllOf(HasSubstr("the Python version of CIFAR-10"), HasSubstr("data download cifar10")));
-  write("hundred/train.bin", {1});
+  write("hundred/train.bin", Bytes(2 * 3074));
   EXPECT_THAT(refusal("hundred"), HasSubstr("this is CIFAR-100, which is not read"));
+  write("named/train.bin", {1});
+  EXPECT_THAT(refusal("named"), Not(HasSubstr("CIFAR-100"))) << "a name that many programs use";
+  write("named/fine_label_names.txt", {1});
+  EXPECT_THAT(refusal("named"), HasSubstr("this is CIFAR-100, which is not read"));
   write("tars/x.tar", {1});
   EXPECT_THAT(refusal("tars"), HasSubstr("it holds x.tar: give one with --data"));
   write("classes/cat/1.jpg", {1});
@@ -158,6 +184,12 @@ TEST_F(OpenTest, NamesThatLookEqualAreSaidToDiffer) {
   EXPECT_THAT(refusal("Cat", "cat"), HasSubstr("differ in upper and lower case only"));
   EXPECT_THAT(refusal("caf\xC3\xA9", "cafe\xCC\x81"), HasSubstr("different Unicode forms (NFC and NFD"));
   EXPECT_THAT(refusal("e\xCC\x81t\xC3\xA9", "\xC3\xA9te\xCC\x81"), HasSubstr("different Unicode forms"));
+  EXPECT_THAT(refusal("pe\xCC\x82"
+                      "che",
+                      "p\xC3\xA8"
+                      "che"),
+              HasSubstr("the two names may look equal"))
+      << "the accents are not compared";
   for (const char* other : {"cafe", "caff\xC3\xA9", "cab\xC3\xA9", "dog"})
     EXPECT_THAT(refusal("cafe\xCC\x81", other), HasSubstr("both must have the same classes")) << other;
 }

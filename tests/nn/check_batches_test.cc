@@ -56,10 +56,33 @@ TEST(CheckBatches, OneValuePerChannelIsRefused) {
 
 TEST(CheckBatches, TwoValuesAreEnough) {
   const NetworkSpec spec = norm_behind_fc();
-  for (const auto [examples, batch] : {std::pair{2, 2}, {2, 100}, {97, 95}, {96, 96}, {98, 96}})
+  for (const auto& [examples, batch] : {std::pair{2, 2}, {2, 100}, {97, 95}, {96, 96}, {98, 96}})
     EXPECT_EQ(refusal(spec, examples, batch), "") << examples << " by " << batch;
   EXPECT_EQ(refusal(norm_of_maps(), 97, 1), "") << "every pixel is a value";
   EXPECT_EQ(refusal(small_network(), 97, 1), "") << "there is no batch norm";
+}
+
+// check_resumable() refuses another batch size.
+TEST(CheckBatches, AResumedRunIsToldToStartANewOne) {
+  EXPECT_THAT([] { check_batches(norm_behind_fc(), 97, 96, "--batch", true); },
+              ::testing::ThrowsMessage<core::Error>(::testing::EndsWith(
+                  "of 97 examples holds one; start a new run in another folder, e.g. with --batch 95")));
+}
+
+TEST(CheckBatches, AFinishedRunIsNotChecked) {
+  TrainConfig config;
+  config.batch = 32;
+  config.epochs = 2;
+  TrainState state(norm_behind_fc(), config);
+  ArraySource train(65, state.spec.input, 3, config.batch, true);
+  state.history.resize(1);
+  EXPECT_FALSE(state.finished());
+  EXPECT_THAT([&] { Trainer(state, {}).run(train, nullptr); },
+              ::testing::ThrowsMessage<core::Error>(::testing::HasSubstr("start a new run in another folder")));
+  state.history.resize(2);
+  EXPECT_TRUE(state.finished());
+  EXPECT_NO_THROW(Trainer(state, {}).run(train, nullptr));
+  EXPECT_EQ(train.passes(), 0);
 }
 
 TEST(CheckBatches, TheTrainerAsksBeforeItBegins) {

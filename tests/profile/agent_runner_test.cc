@@ -127,7 +127,9 @@ TEST_F(ScriptedAgent, ThatAlwaysDiesIsGivenUpAfterThreeTimes) {
 
 TEST_F(ScriptedAgent, ThatCannotBeStarted) {
   EXPECT_THAT(complaint(path("nothing")),
-              AllOf(HasSubstr("exit status 127"), HasSubstr("there is no such command: `cmake --preset aarch64")));
+              AllOf(HasSubstr("exit status 127"),
+                    HasSubstr("the command, or a program that it starts, is not found; if the agent is not built yet: "
+                              "`./setup.sh --agent aarch64` (or armv7, x86_64), then `--device exec:COMMAND`")));
   EXPECT_THROW(AgentRunner("ssh:x", {path("no-such-ssh")}, {}, kImpatient), core::Error);
 }
 
@@ -239,8 +241,13 @@ TEST_F(ScriptedAgent, SshAndAdbAreCalledWithTheRightWords) {
   EXPECT_EQ(words_of("ssh:fe80::1%eth0:/opt/a"), ssh + "fe80::1%eth0 /opt/a\n");
   for (const auto& [status, remedy] :
        {std::pair(255, "exit status 255); ssh itself failed, see its message; `ssh -o BatchMode=yes pi@board true`"),
-        {127, "exit status 127); /opt/a is not found there: `cmake --preset aarch64"},
-        {126, "exit status 126); /opt/a cannot be executed there"}}) {
+        {127,
+         "exit status 127); /opt/a is not found there; if the agent is not built yet: `./setup.sh --agent aarch64` (or "
+         "armv7, x86_64), then `scp build/aarch64/fastdeepiot-agent pi@board:` and `--device "
+         "ssh:pi@board:./fastdeepiot-agent`"},
+        {126,
+         "exit status 126); /opt/a cannot be executed there; the agent has to be built for that machine: "
+         "`./setup.sh"}}) {
     std::ofstream(path("ssh")) << "#!/bin/sh\nexit " << status << "\n";
     try {
       make_runner("ssh:pi@board:/opt/a", {});
@@ -251,10 +258,30 @@ TEST_F(ScriptedAgent, SshAndAdbAreCalledWithTheRightWords) {
       EXPECT_EQ(copy, status != 255) << e.what();
     }
   }
+  // scp takes an IPv6 address in brackets only, ssh without.
+  const auto complains = [](const std::string& where) -> std::string {
+    try {
+      make_runner(where, {});
+    } catch (const core::Error& e) {
+      return e.what();
+    }
+    return "nothing";
+  };
+  std::ofstream(path("ssh")) << "#!/bin/sh\nexit 127\n";
+  EXPECT_THAT(complains("ssh:pi@[fe80::1]:/opt/a"),
+              AllOf(HasSubstr("`scp build/aarch64/fastdeepiot-agent 'pi@[fe80::1]:'`"),
+                    HasSubstr("`--device 'ssh:pi@[fe80::1]:./fastdeepiot-agent'`")));
+  EXPECT_THAT(complains("ssh:2001:db8::1"), HasSubstr("agent '[2001:db8::1]:'`"));
+  std::ofstream(path("ssh")) << "#!/bin/sh\nexit 255\n";
+  EXPECT_THAT(complains("ssh:pi@[fe80::1]"), HasSubstr("`ssh -o BatchMode=yes pi@fe80::1 true`"));
   make_runner("adb:10.0.0.2:5555", {});
   EXPECT_EQ(core::read_file(path("adb.words")),
             "-s 10.0.0.2:5555 shell -T FASTDEEPIOT_MODELS=/data/local/tmp/fastdeepiot-models "
             "/data/local/tmp/fastdeepiot-agent\n");
+  std::ofstream(path("adb")) << "#!/bin/sh\nexit 127\n";
+  EXPECT_THAT(complains("adb:10.0.0.2:5555"),
+              HasSubstr("`./setup.sh --agent aarch64` (or armv7, x86_64), then `adb -s 10.0.0.2:5555 push "
+                        "build/aarch64/fastdeepiot-agent /data/local/tmp/`"));
   ::setenv("PATH", old_path.c_str(), 1);
 }
 

@@ -215,6 +215,10 @@ TEST(SampleCsv, HoweverItIsWritten) {
     }
     return out;
   };
+  std::string dimensions = Table().text();
+  for (const auto& [from, to] : {std::pair(",in_channel", ",in_dim"), std::pair(",out_channel", ",Out_Dim")})
+    dimensions.replace(dimensions.find(from), std::string(from).size(), to);
+  same(dimensions);
   same(with(';', false));
   same("\xEF\xBB\xBF" + with(';', true));
   same(with('\t', false));

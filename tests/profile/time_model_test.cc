@@ -1,6 +1,7 @@
 // The time model of several ops: quality on samples it has not seen, intervals, scope, JSON, bad input.
 #include "profile/time_model.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -75,7 +76,9 @@ TEST(TimeModel, PredictsWithRuleAndInterval) {
 }
 
 TEST(TimeModel, SaysWhatLiesOutsideTheScope) {
-  const TimeModel model = TimeModel::fit(mixed_samples());
+  SampleSet set = mixed_samples();
+  for (Sample& sample : set.samples) sample.component.network_bytes = 1 << 20;
+  const TimeModel model = TimeModel::fit(set);
   EXPECT_NE(model.predict(conv_component(32, 32, 64, 700)).outside.find("out_channel 700 > 256"), std::string::npos);
   EXPECT_NE(model.predict(conv_component(32, 32, 64, 64, 7)).outside.find("kernel 7x7 never sampled"),
             std::string::npos);
@@ -89,6 +92,26 @@ TEST(TimeModel, SaysWhatLiesOutsideTheScope) {
   crowded.network_bytes = int64_t{1} << 40;
   EXPECT_NE(model.predict(crowded).outside.find("network_bytes 1100G > "), std::string::npos)
       << model.predict(crowded).outside;
+}
+
+// A table of one's own has no network_bytes: what it tells of layers holds in every network.
+TEST(TimeModel, SamplesWithoutNetworkBytesSayNothingOfNetworks) {
+  std::string table = "op,in_channel,out_channel,median_us\n";
+  for (int in = 8; in <= 64; in += 8)
+    for (int out = 8; out <= 64; out += 8) table += fmt::format("fc,{},{},{}\n", in, out, 3 + 0.001 * in * out);
+  const TimeModel fitted = TimeModel::fit(parse_samples_csv(table, "f.csv"));
+  const TimeModel stored = TimeModel::from_json(fitted.to_json(), "m.json");
+  const nn::NetworkSpec inside{
+      "n", {40}, {{nn::Op::kFc, "a", {nn::LayerSpec::kInput}, {.units = 30}}, {nn::Op::kFc, "b", {0}, {.units = 10}}}};
+  nn::NetworkSpec wide = inside;
+  wide.layers[1].attr.units = 100;
+  for (const TimeModel* model : {&fitted, &stored}) {
+    const NetworkPrediction predicted = predict_network(*model, inside);
+    ASSERT_EQ(predicted.layers.size(), 2U);
+    for (const auto& [layer, p] : predicted.layers) EXPECT_EQ(p.outside, "") << layer;
+    EXPECT_EQ(predict_network(*model, wide).layers[1].prediction.outside.find("network_bytes"), std::string::npos);
+    EXPECT_NE(predict_network(*model, wide).layers[1].prediction.outside.find("out_dim 100 > 64"), std::string::npos);
+  }
 }
 
 // Nine of ten new measurements lie in the interval.
