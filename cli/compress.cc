@@ -186,8 +186,9 @@ void compress_model(const CompressFlags& flags) {
   CompressRun work{flags, run, state, costs, by_clock, train, validation};
   if (!kept.empty() && !keeps_as_judged(work)) kept.clear();
   Chosen chosen = kept.empty() ? choose_structure(work) : keep_structure(work);
-  const nn::Model small =
+  nn::Model small =
       kept.empty() ? fine_tune(std::move(chosen.small), original, flags, tuning, run, images) : std::move(chosen.small);
+  if (!kept.empty()) small.metadata = original.metadata;  // it has seen the same images
   nn::save_model(run.model(), small.spec, small.parameters, small.metadata);
 
   const double accuracy = judge(small, images.test, flags.fine_tune_batch).accuracy();

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 
 #include "cli/options.h"
@@ -84,8 +82,11 @@ void RunFolder::check_place() const {
   while (!core::path_exists(place.string()) && place.has_relative_path()) place = place.parent_path();
   if (!core::is_folder(place.string()))
     core::fail("--out {}: {} is a file; choose another folder", path_, place.string());
-  if (::access(place.c_str(), W_OK | X_OK) != 0)
-    core::fail("--out {}: cannot write in {}: {}; choose another folder", path_, place.string(), std::strerror(errno));
+  try {  // by a name of this process: others may begin runs of their own there
+    check_writable((place / fmt::format(".fastdeepiot-{}", ::getpid())).string());
+  } catch (const core::Error& e) {
+    throw core::Error(fmt::format("--out {}: {}", path_, e.what()), e.code());
+  }
 }
 
 }  // namespace fdi::cli

@@ -167,7 +167,7 @@ TEST_F(CompressBudget, ReachableButNotByUniformWidths) {
   const nlohmann::json rounds = result("rounds");
   ASSERT_FALSE(rounds["candidates"].empty());
   for (const nlohmann::json& candidate : rounds["candidates"]) EXPECT_GT(candidate["measured_ms"].get<double>(), 0);
-  EXPECT_NE(rounds["widths"], rounds["widths_original"]);
+  EXPECT_LE(rounds["measured_ms"].get<double>(), 15) << "the clock knows of no cliffs";
   EXPECT_EQ(result("rounds")["recipe"]["choose_by"], "clock");
   const Result by_model = run(fast("by_model", 15, {"--method", "knapsack", "--rounds", "2"}));
   ASSERT_EQ(by_model.status, 0) << by_model.err;

@@ -26,9 +26,9 @@ class RunFolders : public Program {
     return a;
   }
   static std::vector<std::string> compress(const std::string& out, std::vector<std::string> more = {}) {
-    std::vector<std::string> a = {
-        "compress",  "--model", "trained/model.safetensors", "--data", kData, "--out", out, "--target-size", "60%",
-        "--threads", "1"};
+    std::vector<std::string> a = {"compress", "--model", "other/model.safetensors", "--data", kData,
+                                  "--out",    out,       "--target-size",           "60%",    "--threads",
+                                  "1"};
     a.insert(a.end(), more.begin(), more.end());
     return a;
   }
@@ -59,13 +59,14 @@ class RunFolders : public Program {
 };
 
 TEST_F(RunFolders, WhileACommandWorksInOneAllOthersAreKeptOut) {
+  ASSERT_EQ(run(train("other")).status, 0);
   const pid_t child = start_long_run("run");
   const std::string holder =
       "--out run: in use by process " + std::to_string(child) + " on .*: fastdeepiot train; wait";
   EXPECT_THAT(refusal(train("run")), ContainsRegex(holder));
   EXPECT_THAT(refusal({"train", "--out", "run", "--resume"}), ContainsRegex(holder));
   EXPECT_THAT(refusal(compress("run")), ContainsRegex(holder));
-  EXPECT_THAT(refusal({"expand", "--model", "trained/model.safetensors", "--out", "run"}), ContainsRegex(holder));
+  EXPECT_THAT(refusal({"expand", "--model", "other/model.safetensors", "--out", "run"}), ContainsRegex(holder));
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
   EXPECT_TRUE(fs::exists(path("run/.fastdeepiot-lock"))) << "what a killed process leaves must not block the next";
@@ -109,6 +110,7 @@ TEST_F(RunFolders, WithoutLocksARunGoesOnWithAWarning) {
 }
 
 TEST_F(RunFolders, OfferOnlyWhatCanBeDone) {
+  ASSERT_EQ(run(train("other")).status, 0);
   put("finished/model.safetensors");  // its checkpoint was deleted to save room
   EXPECT_THAT(refusal(train("finished")), AllOf(HasSubstr("--out finished: holds a run already; choose another folder"),
                                                 Not(HasSubstr("--resume"))));
@@ -119,12 +121,13 @@ TEST_F(RunFolders, OfferOnlyWhatCanBeDone) {
   EXPECT_THAT(refusal(train("stopped")), HasSubstr("or add --resume to go on"));
   EXPECT_THAT(refusal({"train", "--out", "new", "--resume"}), HasSubstr("leave out --resume to start a new run"));
   for (const char* folder : {"finished", "stopped"})
-    EXPECT_THAT(refusal({"expand", "--model", "m.safetensors", "--out", folder}),
+    EXPECT_THAT(refusal({"expand", "--model", "other/model.safetensors", "--out", folder}),
                 AllOf(HasSubstr("holds a run of `train` already; choose another folder"), Not(HasSubstr("--resume"))));
 }
 
 // Their checkpoints have one name.
 TEST_F(RunFolders, ACommandNeverGoesOnWithAnothersRun) {
+  ASSERT_EQ(run(train("other")).status, 0);
   put("trained/checkpoint.safetensors");
   put("searched/search.safetensors");
   put("searched/checkpoint.safetensors");
