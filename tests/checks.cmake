@@ -25,7 +25,7 @@ set(sanitizer_environment
 foreach(program IN LISTS test_programs)
   string(REGEX REPLACE "fdi_(.*)_tests" "asan.\\1" name ${program})
   add_test(NAME ${name} COMMAND ${sanitized}/tests/${program} --gtest_brief=1)
-  set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED asan LABELS check TIMEOUT 900
+  set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED asan LABELS check TIMEOUT 1500
                        ENVIRONMENT "${sanitizer_environment}")
 endforeach()
 
