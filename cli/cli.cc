@@ -73,6 +73,10 @@ std::string what_is_wrong(const CLI::ParseError& error, const CLI::App& command)
     known.clear();
     for (const CLI::Option* option : command->get_options()) known.push_back(option->get_name());
   }
+  if (word.starts_with("\u2013") || word.starts_with("\u2014"))
+    core::fail(
+        "argument '{}' begins with a dash that is no hyphen, as texts and web pages set it: type it anew; see {}", word,
+        help);
   const std::string near = nearest(word.substr(0, word.find('=')), known);
   core::fail("{} '{}'{}; see {}", is_command ? "there is no command" : "unknown argument", word,
              near.empty() ? "" : "; did you mean " + near + "?", help);

@@ -196,7 +196,8 @@ void add_fit(CLI::App& app) {
   command->footer(
       "Example:\n  fastdeepiot fit --figures figures --json fit.json\n"
       "  fastdeepiot fit --samples samples.csv --features paper\n"
-      "A table (--samples) needs the columns op, in_channel (or in_dim), median_us (microseconds) and what else describes the "
+      "A table (--samples) needs the columns op, in_channel (or in_dim), median_us (microseconds) and what else "
+      "describes the "
       "layer:\n"
       "in_height, in_width, step, out_channel, kernel_height, kernel_width, stride_height, stride_width, padding, "
       "...;\n"

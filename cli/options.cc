@@ -8,10 +8,12 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "cli/run_folder.h"
 #include "cli/terminal.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -133,6 +135,13 @@ void warn_if_too_many(int threads) {
   if (threads > core::hardware_threads())
     note("{} threads on {} processors: those that share one wait for each other, and all of them for the last", threads,
          core::hardware_threads());
+}
+
+void check_other_model(const std::string& out, const std::string& model) {
+  std::error_code none;  // of files that are not there: they are not the same
+  for (const std::string& file : {model, (std::filesystem::path(model) / kModelFile).string()})
+    if (std::filesystem::equivalent(out, file, none))
+      core::fail("--out {}: is the model that is read; choose another file", out);
 }
 
 void check_writable(const std::string& path) { core::AtomicFile probe(path); }  // dropped uncommitted: leaves nothing

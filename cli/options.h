@@ -42,4 +42,8 @@ void warn_if_too_many(int threads);
 // Throws Error where a file of this name could not be created: said before hours of work, not after.
 void check_writable(const std::string& path);
 
+// Throws Error where `out` is the model file that is read (`model`: it, or the folder of its run): what is made of a
+// model never replaces it.
+void check_other_model(const std::string& out, const std::string& model);
+
 }  // namespace fdi::cli

@@ -24,8 +24,9 @@ constexpr int kExamples = 8;  // that outputs are compared on
 constexpr uint64_t kMaxKeepFile = 64 << 20;
 
 void shrink(const ShrinkFlags& flags) {
-  check_writable(flags.out);
   const nn::Model model = nn::load_model(flags.model);
+  check_other_model(flags.out, flags.model);
+  check_writable(flags.out);
   const nn::UnitGroups groups = nn::unit_groups(model.spec);
   nn::require_groups(model.spec, groups);
   const nlohmann::json json = nn::parse_json(core::read_file(flags.keep, kMaxKeepFile), flags.keep);

@@ -89,6 +89,9 @@ std::string hint(const std::string& folder) {
   if (error) return fmt::format("; it cannot be looked into: {}", error.message());
   for (auto* names : {&archives, &classes, &sets}) std::sort(names->begin(), names->end());
   if (!sets.empty()) return fmt::format("; its folder {} holds some: give that with --data", list_of(sets));
+  const fs::path above = fs::absolute(fs::path(folder) / "..", error).lexically_normal();
+  if (!classes.empty() && is_data_folder(above))
+    return fmt::format("; it is one split of a set: give {} with --data", above.string());
   if (!classes.empty())
     return fmt::format("; its folders with images ({}) are no splits: put them into train/ and test/",
                        list_of(classes));

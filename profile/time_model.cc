@@ -56,8 +56,8 @@ TimeModel TimeModel::fit(const SampleSet& set, const FitOptions& options) {
 }
 
 TimeModel TimeModel::from_json(const nlohmann::json& json, const std::string& where) {
-  if (text_field(json, "format", where) != kFormat)
-    core::fail("{}: not a time model (\"format\" is not \"{}\")", where, kFormat);
+  if (!json.is_object() || !json.contains("format") || json["format"] != kFormat)
+    core::fail("{}: is no time model, as `fastdeepiot fit --out` writes it (\"format\" is not \"{}\")", where, kFormat);
   if (number_field(json, "version", where, 0) != kVersion)
     core::fail("{}: version {}, this program reads {}; fit the model anew", where, json["version"].dump(), kVersion);
   TimeModel model;

@@ -46,6 +46,7 @@ TEST_F(Arguments, EveryCommandHasHelpWithAnExample) {
 }
 
 TEST_F(Arguments, MistakesNameTheRemedy) {
+  refused({"info", "\u2013\u2013zoo", "lenet"}, "begins with a dash that is no hyphen");
   refused({}, "which command? give one of train, eval, ");
   refused({"data"}, "which command? give one of info, download; see fastdeepiot data --help");
   refused({"trian"}, "there is no command 'trian'; did you mean train?");

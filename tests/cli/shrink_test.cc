@@ -41,6 +41,12 @@ TEST_F(Program, ShrinksAModel) {
   EXPECT_EQ(nn::load_model(path("small.safetensors")).metadata, nn::load_model(path("run/model.safetensors")).metadata);
   EXPECT_EQ(run({"eval", "--model", "small.safetensors", "--data", data}).status, 0);
 
+  for (const std::string model : {"run/model.safetensors", "run"}) {
+    const Result same = run({"shrink", "--model", model, "--keep", "keep.json", "--out", "./run/model.safetensors"});
+    EXPECT_EQ(same.status, 2);
+    EXPECT_THAT(same.err, HasSubstr("--out ./run/model.safetensors: is the model that is read; choose another file"));
+  }
+
   core::write_file_atomically(path("keep.json"), R"({"conv1": [99]})");
   const Result bad = run({"shrink", "--model", "run/model.safetensors", "--keep", "keep.json", "--out", "x"});
   EXPECT_EQ(bad.status, 2);

@@ -154,6 +154,8 @@ TEST_F(OpenTest, WhatAFolderHoldsInsteadIsSaid) {
   EXPECT_THAT(refusal("named"), HasSubstr("this is CIFAR-100, which is not read"));
   write("tars/x.tar", {1});
   EXPECT_THAT(refusal("tars"), HasSubstr("it holds x.tar: give one with --data"));
+  write("whole/train/cat/1.jpg", {1});
+  EXPECT_THAT(refusal("whole/train"), HasSubstr("it is one split of a set: give " + path("whole")));
   write("classes/cat/1.jpg", {1});
   EXPECT_THAT(refusal("classes"), HasSubstr("its folders with images (cat) are no splits: put them into train/"));
   write_set("outer/inner");

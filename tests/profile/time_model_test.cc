@@ -151,8 +151,8 @@ TEST(TimeModel, ForeignAndDamagedJsonIsRefused) {
     EXPECT_NE(message.find(why), std::string::npos) << message;
     EXPECT_NE(message.find("m.json"), std::string::npos) << message;
   };
-  refused(3, "number");
-  refused({{"format", "something else"}}, "not a time model");
+  refused(3, "is no time model");
+  refused({{"format", "something else"}}, "is no time model, as `fastdeepiot fit --out` writes it");
   nlohmann::json bad = good;
   bad["version"] = 1;
   refused(bad, "version 1, this program reads 2");
