@@ -132,6 +132,7 @@ nlohmann::json time_some(const Choice& choice, std::vector<std::pair<int, int>> 
   if (points.empty()) core::fail("all of its counts are multiples already");
   const auto next = [step](int n) { return (n + step - 1) / step * step; };
   std::vector<device::Job> jobs;
+  jobs.reserve(points.size());
   for (const auto& [in, out] : points)
     jobs.push_back(device::job_of(
         std::array{profile::with_channels(choice.layer, in, out),

@@ -83,7 +83,8 @@ std::string plain_number(std::string text, bool whole) {
 
 // Throws Error for what is no such number; returns what CLI11 reads as it was meant.
 std::string checked_number(const std::string& name, const std::string& given, bool whole) {
-  const std::string text = plain_number(given, whole), shown = given.empty() ? "''" : given;
+  std::string text = plain_number(given, whole);
+  const std::string shown = given.empty() ? "''" : given;
   double real = 0;
   int64_t integer = 0;
   uint64_t seed = 0;

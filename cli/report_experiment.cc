@@ -60,7 +60,7 @@ std::vector<int64_t> distinct_seeds(const std::vector<const Run*>& runs) {
   std::vector<int64_t> seeds;
   for (const Run* run : runs) seeds.push_back(run->seed);
   std::ranges::sort(seeds);
-  seeds.erase(std::ranges::unique(seeds).begin(), seeds.end());
+  seeds.erase(std::unique(seeds.begin(), seeds.end()), seeds.end());
   return seeds;
 }
 

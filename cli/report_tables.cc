@@ -123,10 +123,10 @@ Table methods_table(const Experiment& experiment) {
     for (const Column& column : columns) row.push_back(cell(column));
   };
   const auto whole = [](double units) { return fmt::format("{:.0f}", units); };
-  for (const auto& [layer, units] : experiment.original.widths)
-    add(layer, [&](const Column& c) {
+  for (const auto& width : experiment.original.widths)
+    add(width.first, [&](const Column& c) {
       return spread(
-          c, [&](const Design& d) { return units_of(d, layer); }, whole);
+          c, [&](const Design& d) { return units_of(d, width.first); }, whole);
     });
   table.rule = table.rows.size();
   for (const Figure& figure : figures())

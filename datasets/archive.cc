@@ -242,7 +242,7 @@ std::string for_each_member(const Source& source, const ArchiveLimits& limits,
     end = archive_filter_bytes(a.get(), 0);
   }
   const int64_t stopped = archive_filter_bytes(a.get(), 0);
-  const std::string rest = rest_of(feed, stopped);
+  std::string rest = rest_of(feed, stopped);
   if (stopped > end) return rest;
   if (members == 0) fail_no_tar(source, "it ends before its first member");
   // As tar itself does: a writer that never closed leaves such a file, but so does a cut between two members.

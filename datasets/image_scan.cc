@@ -30,7 +30,7 @@ bool is_split(std::string_view name, Split split) {
 void scan_class(EncodedImages& images, const std::string& class_name, const fs::path& folder,
                 const std::string& prefix) {
   for (const auto& file : fs::directory_iterator(folder)) {
-    const std::string base = file.path().filename().string(), name = prefix + "/" + base;
+    const std::string base = file.path().filename().string(), name = fmt::format("{}/{}", prefix, base);
     std::error_code error;  // a link that leads nowhere is none
     if (file.is_regular_file(error)) {
       if (has_image_extension(name))

@@ -41,7 +41,9 @@ TEST(FileKind, ForeignFilesAreNamed) {
       {"\x1f\x8b\x08\0\0\0\0\0\0\x03\xed\xbd"s, "a gzip archive"},
       {"\xff\xfe{\0\"\0n\0a\0m\0"s, "a text in UTF-16"},
   };
-  for (const auto& [bytes, kind] : cases) {
+  for (const auto& named : cases) {
+    const auto& bytes = named.first;
+    const auto& kind = named.second;
     EXPECT_THAT(refusal([&] { parse_model(bytes, "x"); }),
                 AllOf(HasSubstr("x: is "s + kind), HasSubstr("safetensors files that hold a network"),
                       Not(HasSubstr("damaged")), Not(HasSubstr("\n"))));
