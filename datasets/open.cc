@@ -50,7 +50,7 @@ Found find_split(const fs::path& folder, Split split) {
   Found unlabelled;  // a test split published without labels, as ILSVRC's and tiny-imagenet's; val has some
   for (const std::string name : split_names(split)) {
     if (is_folder_there(folder / name)) {
-      const Found found{Found::kImageFolder, (folder / name).string()};
+      Found found{Found::kImageFolder, (folder / name).string()};
       if (split == Split::kTrain || has_classes(found.path)) return found;
       if (unlabelled.kind == Found::kNothing) unlabelled = found;
     }
@@ -175,7 +175,7 @@ DatasetPtr open_dataset(const std::string& path, Split split, const ImageOptions
     return make_synthetic(synthetic, split);
   }
   if (!core::path_exists(path)) core::fail("{}: no such file or folder; check --data", path);
-  const DatasetPtr images = open_found(path, split, options);
+  DatasetPtr images = open_found(path, split, options);
   if (options.height > 0 && images->image_shape() != core::Shape{options.height, options.width, 3})
     core::fail("{}: CIFAR-10's binary images are 32 x 32, wanted {} x {}; leave the image size out", images->source(),
                options.height, options.width);
