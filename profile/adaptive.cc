@@ -56,6 +56,7 @@ double distance(const Place& a, const Place& b) {
 double cross_validated(const std::vector<Observation>& known, const FitOptions& options) {
   std::map<decltype(Structure::value), size_t> number;  // equal structures are in one fold
   std::vector<size_t> fold_of;
+  fold_of.reserve(known.size());
   for (const Observation& o : known)
     fold_of.push_back(number.emplace(o.structure.value, number.size()).first->second % kFolds);
   double sum = 0;
