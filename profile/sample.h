@@ -32,7 +32,7 @@ std::string format_samples_csv(const SampleSet& set);
 // Needed are op, its sizes and median_us (microseconds). Left out, a column or a cell, mean_us and min_us are the
 // median, rel_mad 0, runs 1, pass_us none, an attribute its usual value (stride 1, padding same, bias true, relu
 // false), network_bytes 0, and the device's fields "unknown", 1 thread, not emulated. Columns of other names are left
-// out, and so are rows that are there already; `notes` tells of both. Throws Error "F: row 7: ..." (the header is row
+// out, and so are rows that are there already; `notes` lists both. Throws Error "F: row 7: ..." (the header is row
 // 1) for a time that is not a positive number, a component that does not fit together, rows of different devices.
 SampleSet read_samples_csv(const std::string& path, std::vector<std::string>* notes = nullptr);
 SampleSet parse_samples_csv(std::string_view text, const std::string& where, std::vector<std::string>* notes = nullptr);

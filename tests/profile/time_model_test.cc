@@ -94,7 +94,7 @@ TEST(TimeModel, SaysWhatLiesOutsideTheScope) {
       << model.predict(crowded).outside;
 }
 
-// A table of one's own has no network_bytes: what it tells of layers holds in every network.
+// A table of one's own has no network_bytes: its samples hold for layers of every network.
 TEST(TimeModel, SamplesWithoutNetworkBytesSayNothingOfNetworks) {
   std::string table = "op,in_channel,out_channel,median_us\n";
   for (int in = 8; in <= 64; in += 8)
