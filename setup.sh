@@ -80,7 +80,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL=$jobs
 
 tree=build
 configure=(cmake -S . -B build)
-[[ -f build/CMakeCache.txt ]] || configure+=(-G Ninja -DCMAKE_BUILD_TYPE=Release -DFDI_TESTS=OFF)
+[[ -f build/CMakeCache.txt ]] || configure+=(-G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_UNITY_BUILD=ON -DFDI_TESTS=OFF)
 [[ $tests == no ]] || configure+=(-DFDI_TESTS=ON -DFDI_CHECKS=ON)
 target=(--target fastdeepiot)
 [[ $tests == no ]] || target=()

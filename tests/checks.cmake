@@ -18,7 +18,7 @@ set_tests_properties(asan.build PROPERTIES FIXTURES_REQUIRED asan_tree FIXTURES_
                      ${whole_machine})
 
 set(sanitizer_environment
-  "FASTDEEPIOT_UNOPTIMIZED=1"
+  "FASTDEEPIOT_TEST_TIMES=1"
   "ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1"
   "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/sanitizer/leaks.txt:print_suppressions=0"
   "UBSAN_OPTIONS=print_stacktrace=1")
