@@ -21,12 +21,16 @@ bool optimized_build() {
 #endif
 }
 
+bool test_times() {
+  const char* set = std::getenv("FASTDEEPIOT_TEST_TIMES");
+  return set != nullptr && std::string_view(set) == "1";
+}
+
 void require_optimized(bool optimized) {
-  const char* allowed = std::getenv("FASTDEEPIOT_UNOPTIMIZED");
-  if (optimized || (allowed != nullptr && std::string_view(allowed) == "1")) return;
+  if (optimized || test_times()) return;
   core::fail(
       "this build ({}) is not optimised, so its times mean nothing; build with -DCMAKE_BUILD_TYPE=Release, as "
-      "./setup.sh does (FASTDEEPIOT_UNOPTIMIZED=1 measures all the same)",
+      "./setup.sh does (FASTDEEPIOT_TEST_TIMES=1 measures all the same)",
       FDI_COMPILER);
 }
 

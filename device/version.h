@@ -26,8 +26,10 @@ std::string_view build_version();
 
 // Whether the compiler optimised and no sanitizer is built in.
 bool optimized_build();
-// Throws Error with how to build where the build is not optimised; FASTDEEPIOT_UNOPTIMIZED=1 in the environment (the
-// tests') lets it through.
+// Whether the environment says FASTDEEPIOT_TEST_TIMES=1, as that of the tests does: times decide nothing. Every build
+// may be timed, and networks are timed in the fewest passes.
+bool test_times();
+// Throws Error with how to build where the build is not optimised and times count.
 void require_optimized(bool optimized = optimized_build());
 
 }  // namespace fdi::device

@@ -45,10 +45,12 @@ NetworkTimings time_networks(Runner& runner, std::span<const nn::NetworkSpec> ne
   std::vector<PassReading> all;
   const double begin = options.seconds();
   int passes = 0;
-  for (double error = 1, seconds = 0;
-       seconds < options.least_seconds || (error > options.sure && seconds < options.most_seconds) ||
-       (out.slowness > kDisturbedSlowness && seconds < options.most_slow_seconds);
-       seconds = options.seconds() - begin) {
+  const auto go_on = [&](double error, double seconds) {
+    if (passes == 0 || options.once) return passes == 0;
+    return seconds < options.least_seconds || (error > options.sure && seconds < options.most_seconds) ||
+           (out.slowness > kDisturbedSlowness && seconds < options.most_slow_seconds);
+  };
+  for (double error = 1, seconds = 0; go_on(error, seconds); seconds = options.seconds() - begin) {
     campaign.seed = static_cast<uint64_t>(passes) + 1;  // other orders each time
     if (options.progress)
       campaign.progress = [&, passes](const CampaignProgress& p) {

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "device/version.h"
 #include "nn/spec.h"
 #include "profile/campaign.h"
 
@@ -28,7 +29,8 @@ struct NetworkTimingOptions {
   double reference_us = 0;  // usual_reference_us; 0: nobody knows
   // Passes go on for longer than a spell of disturbance, then until the standard error of every median is below `sure`.
   double least_seconds = 3, most_seconds = 10, sure = 0.005;
-  double most_slow_seconds = 20;  // in place of most_seconds where the machine is slower than when it was profiled
+  double most_slow_seconds = 20;     // in place of most_seconds where the machine is slower than when it was profiled
+  bool once = device::test_times();  // the fewest passes, whatever comes of them
   std::function<void(int passes)> progress{};
   std::function<double()> seconds = core::monotonic_seconds;  // tests play the clock
 };

@@ -20,7 +20,7 @@ std::vector<nn::NetworkSpec> networks(int n) {
 
 struct Timed {
   FakeDevice fake;
-  NetworkTimingOptions options{.reference_us = kUsualUs};
+  NetworkTimingOptions options{.reference_us = kUsualUs, .once = false};
   Timed() {
     fake.seconds_per_run = 0.002;  // 0.04 s a reading, 0.6 s the passes over one network
     options.seconds = [this] { return fake.now; };
