@@ -16,7 +16,6 @@
 namespace fdi::cli {
 namespace {
 
-using compress::Candidate;
 using compress::Keep;
 
 constexpr const char* kChoiceFile = "choice.json";         // so that a resumed run need not measure anew
@@ -53,7 +52,7 @@ compress::Cost share_within(const CompressRun& run, double ms) {
 using Pick = std::function<Keep(const compress::Cost& share)>;
 
 // Several candidates where choices were measured.
-std::vector<Candidate> choose_units(const CompressRun& run, const Pick& pick) {
+std::vector<compress::Candidate> choose_units(const CompressRun& run, const Pick& pick) {
   if (!run.by_clock) {
     Keep keep = pick(compress::largest_share(run.costs.limits));
     const double ms = predicted_ms(run, keep);
@@ -65,8 +64,8 @@ std::vector<Candidate> choose_units(const CompressRun& run, const Pick& pick) {
       [&](const std::vector<Keep>& keeps) { return measure_structures(run, keeps); });
 }
 
-const Candidate& chosen_of(const std::vector<Candidate>& candidates) {
-  return *std::ranges::find_if(candidates, &Candidate::chosen);
+const compress::Candidate& chosen_of(const std::vector<compress::Candidate>& candidates) {
+  return *std::ranges::find_if(candidates, &compress::Candidate::chosen);
 }
 
 // Throws Error where the choice was made by another judge than this run's.
@@ -84,12 +83,13 @@ Choice read_choice(const CompressRun& run) {
 }
 
 // As chosen before, where the run was killed after that. `whole`: the network as it is.
-std::vector<Candidate> choose_once(const CompressRun& run, const std::function<std::vector<Candidate>()>& choose,
-                                   bool whole = false) {
+std::vector<compress::Candidate> choose_once(const CompressRun& run,
+                                             const std::function<std::vector<compress::Candidate>()>& choose,
+                                             bool whole = false) {
   const std::string file = run.folder.file(kChoiceFile);
   const nn::UnitGroups& groups = run.state.groups;
   if (run.folder.has(kChoiceFile)) return read_choice(run).candidates;
-  std::vector<Candidate> candidates = choose();
+  std::vector<compress::Candidate> candidates = choose();
   core::write_file_atomically(run.folder.file("keep.json"),
                               keep_to_json(chosen_of(candidates).keep, groups).dump() + "\n");
   core::write_file_atomically(file, choice_to_json({candidates, run.by_clock, whole}, groups).dump() + "\n");
@@ -103,7 +103,7 @@ Pick pick_uniform(const CompressRun& run) {
 }
 
 Chosen by_uniform(CompressRun& run) {
-  std::vector<Candidate> candidates = choose_once(run, [&] { return choose_units(run, pick_uniform(run)); });
+  std::vector<compress::Candidate> candidates = choose_once(run, [&] { return choose_units(run, pick_uniform(run)); });
   nn::Model small = compress::shrink(run.state.model, run.state.groups, chosen_of(candidates).keep);
   return {std::move(candidates), std::move(small)};
 }
@@ -114,7 +114,7 @@ double corrected_ms(const CompressRun& run) {
   const double max_ms = run.state.config.max_ms;
   if (!run.by_clock) return max_ms;
   const auto measured = choose_units(run, pick_uniform(run));
-  const Candidate& uniform = chosen_of(measured);
+  const compress::Candidate& uniform = chosen_of(measured);
   return max_ms * uniform.predicted_ms / uniform.measured_ms;
 }
 
@@ -161,12 +161,13 @@ Chosen by_rounds(CompressRun& run, nn::Model model, const Keep& left) {
   };
   compress::Pruned& pruned = rounds.pruned;
   prune_under_budget(pruned, share, 1, config.rounds, train_and_tell, [&] { save_rounds(file, rounds); });
-  std::vector<Candidate> candidates = choose_units(run, [&](const compress::Cost& most) {
+  std::vector<compress::Candidate> candidates = choose_units(run, [&](const compress::Cost& most) {
     return compress::choose_under_budget(pruned.groups, pruned.score, most, 1);
   });
   const Keep last = chosen_of(candidates).keep;
   nn::Model small = compress::shrink(pruned.model, pruned.groups, last);
-  for (Candidate& candidate : candidates) candidate.keep = kept_of(left, kept_of(pruned.keep, candidate.keep));
+  for (compress::Candidate& candidate : candidates)
+    candidate.keep = kept_of(left, kept_of(pruned.keep, candidate.keep));
   pruned.rounds.push_back({1, share(widths_of(last)), widths_of(last)});
   record_rounds(run, rounds);
   save_search(run.folder.file(kSearchFile), run.state);
@@ -206,7 +207,7 @@ Chosen by_search(CompressRun& run) {
     const Keep wide = likeliest(compress::largest_share(costs.limits));
     return by_rounds(run, search.shrunk(wide), wide);
   }
-  std::vector<Candidate> candidates = choose_once(run, [&] { return choose_units(run, likeliest); });
+  std::vector<compress::Candidate> candidates = choose_once(run, [&] { return choose_units(run, likeliest); });
   nn::Model small = search.shrunk(chosen_of(candidates).keep);
   return {std::move(candidates), std::move(small)};
 }
@@ -235,7 +236,7 @@ Chosen keep_structure(CompressRun& run) {
   const nn::Model& model = run.state.model;
   if (!run.folder.has(kSearchFile)) save_search(run.folder.file(kSearchFile), run.state);
   const Keep all = compress::keep_all(run.state.groups);
-  const auto as_it_is = [&] { return std::vector<Candidate>{{all, predicted_ms(run, all), 0, true}}; };
+  const auto as_it_is = [&] { return std::vector<compress::Candidate>{{all, predicted_ms(run, all), 0, true}}; };
   return {choose_once(run, as_it_is, true), {model.spec, compress::copy_of(model), model.metadata}};
 }
 

@@ -19,7 +19,7 @@
 namespace fdi::cli {
 namespace {
 
-struct InfoFlags {
+struct DataFlags {
   CommonOptions common;
   std::string data = "cifar10";
   int image_size = 0;
@@ -43,7 +43,7 @@ nlohmann::json to_json(const datasets::Description& d) {
           {"warnings", d.warnings}};
 }
 
-void info(const InfoFlags& flags) {
+void show_data(const DataFlags& flags) {
   const datasets::Located located = datasets::locate(flags.data);
   print(flags.common, "data: " + located.path + " (" + located.how + ")\n");
   nlohmann::json result = {{"path", located.path}, {"found", located.how}};
@@ -101,13 +101,13 @@ void add_data(CLI::App& app) {
       "archive. Hidden folders (.name) are no classes; where test/ has no class folders, val/ is taken.\n\n"
       "Example:\n  fastdeepiot data info --data cifar10\n  fastdeepiot data download cifar10");
 
-  const auto f = std::make_shared<InfoFlags>();
+  const auto f = std::make_shared<DataFlags>();
   CLI::App* show = data->add_subcommand("info", "Count the images of every class, and measure mean and deviation");
   show->add_option("--data", f->data, "Name or path")->type_name("NAME|PATH")->capture_default_str();
   show->add_option("--image-size", f->image_size, "Fit every image to N x N; needed where their sizes differ")
       ->type_name("N");
   show->footer("Example:\n  fastdeepiot data info --data synthetic --json info.json");
-  add_common(*show, f->common, [f] { info(*f); });
+  add_common(*show, f->common, [f] { show_data(*f); });
 
   const auto d = std::make_shared<DownloadFlags>();
   CLI::App* get = data->add_subcommand("download", "Fetch a data set from its authors; goes on where it was cut off");

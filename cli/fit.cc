@@ -48,15 +48,15 @@ std::string other_readings(profile::Store& store, const profile::Store::Device& 
 }
 
 // From the CSV file, the run, or all runs of the device; whether they are what predictions are to be made of.
-struct Chosen {
+struct Samples {
   profile::SampleSet set;
   bool usual = true;
   std::unique_ptr<profile::Runner> runner = nullptr;  // of the device, where it was asked who it is
 };
-Chosen read_samples(const FitFlags& flags, std::optional<profile::Store>& store) {
+Samples read_samples(const FitFlags& flags, std::optional<profile::Store>& store) {
   if (!flags.samples.empty()) {
     std::vector<std::string> notes;
-    Chosen chosen{profile::read_samples_csv(flags.samples, &notes)};
+    Samples chosen{profile::read_samples_csv(flags.samples, &notes)};
     for (const std::string& text : notes) note("{}", text);
     return chosen;
   }

@@ -57,8 +57,8 @@ std::vector<const Run*> seeds_of(const Experiment& experiment, const Run& run) {
 }
 
 std::vector<int64_t> distinct_seeds(const std::vector<const Run*>& runs) {
-  std::vector<int64_t> seeds;
-  for (const Run* run : runs) seeds.push_back(run->seed);
+  std::vector<int64_t> seeds(runs.size());
+  std::ranges::transform(runs, seeds.begin(), &Run::seed);
   std::ranges::sort(seeds);
   seeds.erase(std::unique(seeds.begin(), seeds.end()), seeds.end());
   return seeds;

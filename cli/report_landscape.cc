@@ -38,7 +38,7 @@ double layer_us(const profile::TimeModel& model, const nn::NetworkSpec& spec, co
 }
 
 // A network whose widths can be changed, as its run left them.
-struct Chosen {
+struct ChosenNetwork {
   const Run* run;
   nn::NetworkSpec spec;
   nn::UnitGroups groups;
@@ -50,8 +50,8 @@ struct Chosen {
   }
 };
 
-std::vector<Chosen> read_chosen(const Experiment& experiment) {
-  std::vector<Chosen> chosen;
+std::vector<ChosenNetwork> read_chosen(const Experiment& experiment) {
+  std::vector<ChosenNetwork> chosen;
   for (const Run* run : best_runs(experiment)) {
     const std::string file = model_file(*run);
     if (file.empty()) continue;
@@ -65,7 +65,8 @@ std::vector<Chosen> read_chosen(const Experiment& experiment) {
 }
 
 // Groups in the order of what their layers take in the original.
-std::vector<size_t> biggest(const Chosen& network, const profile::TimeModel& model, const std::vector<int>& widths) {
+std::vector<size_t> biggest(const ChosenNetwork& network, const profile::TimeModel& model,
+                            const std::vector<int>& widths) {
   const nn::NetworkSpec original = nn::with_widths(network.spec, network.groups, widths);
   std::vector<std::pair<double, size_t>> times;
   for (size_t g = 0; g < widths.size(); ++g)
@@ -109,7 +110,7 @@ std::optional<profile::TimeModel> landscape_model(const Experiment& experiment, 
 
 std::optional<Picture> landscape_picture(const Experiment& experiment, const profile::TimeModel& model,
                                          std::string& why) {
-  const std::vector<Chosen> chosen = read_chosen(experiment);
+  const std::vector<ChosenNetwork> chosen = read_chosen(experiment);
   if (chosen.empty()) {
     why = "The model files do not lie beside the results, so the time landscape is not drawn.";
     return std::nullopt;
@@ -129,7 +130,7 @@ std::optional<Picture> landscape_picture(const Experiment& experiment, const pro
                   {.width = 860, .height = 680, .columns = 2}};
   for (const size_t g : biggest(chosen.front(), model, original)) {
     profile::Figure figure{.title = groups[g].name, .x = "units", .y = "predicted time (us)", .x_from_zero = true};
-    for (const Chosen& network : chosen) {
+    for (const ChosenNetwork& network : chosen) {
       profile::Curve& line = figure.curves.emplace_back(curve_of(network.run->name, profile::Mark::kLine));
       line.name.clear();  // the mark's is enough
       for (int width = 1; width <= original[g]; ++width)

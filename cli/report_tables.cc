@@ -32,13 +32,13 @@ std::string in_hundredths(const Number& value) { return value ? fmt::format("{:.
 std::string millions(const Number& value) { return value ? in_millions(std::llround(*value)) : "-"; }
 
 // What a design achieves, in the words of both tables.
-struct Figure {
+struct Quantity {
   const char* name;
   std::function<Number(const Design& design, const Design& original)> value;
   std::function<std::string(const Number& value)> text;
 };
-const std::vector<Figure>& figures() {
-  static const std::vector<Figure> all = {
+const std::vector<Quantity>& quantities() {
+  static const std::vector<Quantity> all = {
       {"test accuracy", [](const Design& d, const Design&) { return d.accuracy; }, percent},
       {"predicted ms", [](const Design& d, const Design&) { return d.predicted_ms; }, milliseconds},
       {"measured ms", [](const Design& d, const Design&) { return d.measured_ms; }, milliseconds},
@@ -129,10 +129,10 @@ Table methods_table(const Experiment& experiment) {
           c, [&](const Design& d) { return units_of(d, width.first); }, whole);
     });
   table.rule = table.rows.size();
-  for (const Figure& figure : figures())
-    add(figure.name, [&](const Column& c) {
+  for (const Quantity& quantity : quantities())
+    add(quantity.name, [&](const Column& c) {
       return spread(
-          c, [&](const Design& d) { return figure.value(d, experiment.original); }, figure.text);
+          c, [&](const Design& d) { return quantity.value(d, experiment.original); }, quantity.text);
     });
   add("target", [](const Column& c) { return c.target; });
   add("seed", [](const Column& c) { return c.seeds; });
@@ -141,12 +141,13 @@ Table methods_table(const Experiment& experiment) {
 
 Table runs_table(const Experiment& experiment) {
   Table table{{"method", "target"}, {}, 0};
-  for (const Figure& figure : figures()) table.header.emplace_back(figure.name);
+  for (const Quantity& quantity : quantities()) table.header.emplace_back(quantity.name);
   table.header.emplace_back("seed");
   const auto add = [&](const std::string& name, const std::string& target, const Design& design,
                        const std::string& seed) {
     std::vector<std::string>& row = table.rows.emplace_back(std::vector{name, target});
-    for (const Figure& figure : figures()) row.push_back(figure.text(figure.value(design, experiment.original)));
+    for (const Quantity& quantity : quantities())
+      row.push_back(quantity.text(quantity.value(design, experiment.original)));
     row.push_back(seed);
   };
   add("Original", "", experiment.original, "");

@@ -20,7 +20,7 @@ struct ShrinkFlags {
   std::string model, keep, out;
 };
 
-constexpr int kExamples = 8;  // that outputs are compared on
+constexpr int kCheckedOn = 8;  // that outputs are compared on
 constexpr uint64_t kMaxKeepFile = 64 << 20;
 
 void shrink(const ShrinkFlags& flags) {
@@ -38,7 +38,7 @@ void shrink(const ShrinkFlags& flags) {
   nn::save_model(flags.out, small.spec, small.parameters, small.metadata);
 
   const double difference =
-      compress::max_output_difference(compress::masked(model, groups, keep), small, kExamples, flags.common.seed);
+      compress::max_output_difference(compress::masked(model, groups, keep), small, kCheckedOn, flags.common.seed);
   const BeforeAfter pair{model,      small,
                          timed,      time_model ? &time_model->model : nullptr,
                          difference, " from the model whose other units are switched off"};

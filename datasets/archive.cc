@@ -19,7 +19,7 @@
 namespace fdi::datasets {
 namespace {
 
-constexpr int64_t kPieceBytes = 16 << 10;  // of a plain tar: few more than a header, as contents are skipped
+constexpr int64_t kTarPieceBytes = 16 << 10;  // of a plain tar: few more than a header, as contents are skipped
 constexpr size_t kBlock = 512;
 
 // libarchive's callbacks cannot let an exception pass through C code: it is kept and rethrown outside.
@@ -33,7 +33,7 @@ struct Feed {
   std::vector<uint8_t> buffer = {};
 
   std::span<const uint8_t> pull() {
-    piece = stream ? stream->next() : source.read(position, std::min(kPieceBytes, source.size() - position), buffer);
+    piece = stream ? stream->next() : source.read(position, std::min(kTarPieceBytes, source.size() - position), buffer);
     position += static_cast<int64_t>(piece.size());
     if (stream && position > limit)
       core::fail(

@@ -35,7 +35,7 @@ int64_t block(const Shape& shape, int axis) {
   return n;
 }
 
-constexpr int64_t kParallelFloats = 1 << 14;  // below it a second thread costs more than it brings
+constexpr int64_t kConcatFloats = 1 << 14;  // below it a second thread costs more than it brings
 
 class Concat final : public Layer {
  public:
@@ -49,7 +49,7 @@ class Concat final : public Layer {
 
   void forward(const Pass& pass, std::span<const Tensor> x, Tensor y) noexcept override {
     const int64_t rows = outer_ * pass.batch;
-#pragma omp parallel for schedule(static) num_threads(pass.workspace.threads) if (rows * row_ > kParallelFloats)
+#pragma omp parallel for schedule(static) num_threads(pass.workspace.threads) if (rows * row_ > kConcatFloats)
     for (int64_t r = 0; r < rows; ++r) {
       float* to = y.data + r * row_;
       for (size_t i = 0; i < x.size(); to += blocks_[i++])
@@ -60,7 +60,7 @@ class Concat final : public Layer {
   void backward(const Pass& pass, std::span<const Tensor>, Tensor, Tensor dy,
                 std::span<const Tensor> dx) noexcept override {
     const int64_t rows = outer_ * pass.batch;
-#pragma omp parallel for schedule(static) num_threads(pass.workspace.threads) if (rows * row_ > kParallelFloats)
+#pragma omp parallel for schedule(static) num_threads(pass.workspace.threads) if (rows * row_ > kConcatFloats)
     for (int64_t r = 0; r < rows; ++r) {
       const float* from = dy.data + r * row_;
       for (size_t i = 0; i < dx.size(); from += blocks_[i++])

@@ -20,7 +20,7 @@ Shape slice_shape(const LayerSpec& layer, std::span<const Shape> in) {
   return out;
 }
 
-constexpr int64_t kParallelFloats = 1 << 14;  // below it a second thread costs more than it brings
+constexpr int64_t kSliceFloats = 1 << 14;  // below it a second thread costs more than it brings
 
 class Slice final : public Layer {
  public:
@@ -36,7 +36,7 @@ class Slice final : public Layer {
 
   void forward(const Pass& pass, std::span<const Tensor> x, Tensor y) noexcept override {
     const int64_t rows = outer_ * pass.batch;
-#pragma omp parallel for schedule(static) num_threads(pass.workspace.threads) if (rows * keep_ > kParallelFloats)
+#pragma omp parallel for schedule(static) num_threads(pass.workspace.threads) if (rows * keep_ > kSliceFloats)
     for (int64_t r = 0; r < rows; ++r)
       std::memcpy(y.data + r * keep_, x[0].data + r * row_ + skip_, sizeof(float) * static_cast<size_t>(keep_));
   }
@@ -45,7 +45,7 @@ class Slice final : public Layer {
                 std::span<const Tensor> dx) noexcept override {
     if (dx[0].data == nullptr) return;
     const int64_t rows = outer_ * pass.batch;
-#pragma omp parallel for schedule(static) num_threads(pass.workspace.threads) if (rows * row_ > kParallelFloats)
+#pragma omp parallel for schedule(static) num_threads(pass.workspace.threads) if (rows * row_ > kSliceFloats)
     for (int64_t r = 0; r < rows; ++r) {
       float* to = dx[0].data + r * row_;
       std::memset(to, 0, sizeof(float) * static_cast<size_t>(row_));

@@ -16,7 +16,7 @@
 namespace fdi::profile {
 namespace {
 
-constexpr size_t kFolds = 4;
+constexpr size_t kCrossFolds = 4;
 // Drawn for each one that is taken, and in all: every two of them are compared.
 constexpr int kCandidates = 8, kMostCandidates = 4000;
 constexpr int kLeastRound = 16;
@@ -58,9 +58,9 @@ double cross_validated(const std::vector<Observation>& known, const FitOptions& 
   std::vector<size_t> fold_of;
   fold_of.reserve(known.size());
   for (const Observation& o : known)
-    fold_of.push_back(number.emplace(o.structure.value, number.size()).first->second % kFolds);
+    fold_of.push_back(number.emplace(o.structure.value, number.size()).first->second % kCrossFolds);
   double sum = 0;
-  for (size_t fold = 0; fold < kFolds; ++fold) {
+  for (size_t fold = 0; fold < kCrossFolds; ++fold) {
     std::vector<Observation> training;
     for (size_t i = 0; i < known.size(); ++i)
       if (fold_of[i] != fold) training.push_back(known[i]);
@@ -152,7 +152,7 @@ AdaptiveResult sample_adaptively(Sampler& sampler, const AdaptiveOptions& option
   };
 
   const auto ops = static_cast<int>(sampler.ops().size());
-  const int least = std::min(options.samples, static_cast<int>(kFolds) * kLeastRound * ops);
+  const int least = std::min(options.samples, static_cast<int>(kCrossFolds) * kLeastRound * ops);
   const int first = std::max(static_cast<int>(std::lround(options.samples * options.first)), least);
   std::vector<device::Job> more = draw(sampler.shares(first), first);
   bool exhausted = false;  // the scope

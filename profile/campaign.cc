@@ -8,11 +8,10 @@
 
 #include "core/progress.h"
 #include "core/rng.h"
+#include "profile/statistics.h"
 
 namespace fdi::profile {
 namespace {
-
-using device::median;
 
 class Campaign {
  public:

@@ -5,11 +5,10 @@
 #include <map>
 
 #include "core/error.h"
+#include "profile/statistics.h"
 
 namespace fdi::profile {
 namespace {
-
-using device::median;
 
 // Where nothing disturbs, as in a twentieth of the readings at least: on a busy host four of five were disturbed for a
 // quarter of an hour. The least of all would be a lucky one.

@@ -74,12 +74,12 @@ std::string cell(std::string text) {
   return text;
 }
 
-struct Column {
+struct PlotColumn {
   std::string name;
   const std::vector<std::pair<double, double>>* points;
 };
-std::vector<Column> columns_of(const Figure& figure) {  // behind that of x
-  std::vector<Column> columns;
+std::vector<PlotColumn> columns_of(const Figure& figure) {  // behind that of x
+  std::vector<PlotColumn> columns;
   for (const Curve& curve : figure.curves) {
     const std::string& name = curve.name.empty() ? figure.y : curve.name;
     columns.push_back({name, &curve.points});
@@ -89,7 +89,7 @@ std::vector<Column> columns_of(const Figure& figure) {  // behind that of x
 }
 
 std::string table(const Figure& figure) {
-  const std::vector<Column> columns = columns_of(figure);
+  const std::vector<PlotColumn> columns = columns_of(figure);
   std::multimap<double, std::vector<std::string>> rows;
   for (size_t k = 0; k < columns.size(); ++k)
     for (const auto& [x, y] : *columns[k].points) {
@@ -99,7 +99,7 @@ std::string table(const Figure& figure) {
       row->second[k] = fmt::format("{}", y);
     }
   std::string text = cell(figure.x);
-  for (const Column& column : columns) {
+  for (const PlotColumn& column : columns) {
     text += ',';
     text += cell(column.name);
   }

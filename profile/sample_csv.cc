@@ -27,10 +27,10 @@ constexpr std::array kNeeded = {"op", "in_channel", "median_us"};
 
 std::string plain(const json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
-using Row = std::map<std::string, std::string>;  // by column; what is missing is empty
+using Cells = std::map<std::string, std::string>;  // by column; what is missing is empty
 
-Row structure_row(const Component& component) {
-  Row row;
+Cells structure_row(const Component& component) {
+  Cells row;
   row["op"] = nn::op_name(component.layer.op);
   for (const AttributeColumn& c : attribute_columns())
     for (const char* key : nn::op_info(component.layer.op).attributes)
@@ -39,8 +39,11 @@ Row structure_row(const Component& component) {
         row[c.name] = plain(c.part < 0 ? value : value[static_cast<size_t>(c.part)]);
       }
   for (size_t k = 0; k < component.in.size(); ++k)
-    for (int i = 0; i < component.in[k].rank; ++i)
-      row[kAxes[axis_column(component.in[k].rank, i)]] += (k > 0 ? ";" : "") + std::to_string(component.in[k][i]);
+    for (int i = 0; i < component.in[k].rank; ++i) {
+      std::string& cell = row[kAxisColumns[axis_column(component.in[k].rank, i)]];
+      if (k > 0) cell += ';';
+      cell += std::to_string(component.in[k][i]);
+    }
   row["network_bytes"] = std::to_string(component.network_bytes);
   return row;
 }
@@ -84,7 +87,7 @@ std::string format_samples_csv(const SampleSet& set) {
   for (const std::string& name : names) text += (text.empty() ? "" : ",") + name;
   text += '\n';
   for (const Sample& sample : set.samples) {
-    Row row = structure_row(sample.component);
+    Cells row = structure_row(sample.component);
     row["median_us"] = fmt::format("{}", sample.time.median_us);
     row["mean_us"] = fmt::format("{}", sample.time.mean_us);
     row["min_us"] = fmt::format("{}", sample.time.min_us);

@@ -53,8 +53,8 @@ json value_like(const json& like, const std::string& text, bool decimal_comma) {
 }
 
 std::vector<Shape> read_shapes(const SampleRow& row) {
-  std::array<std::vector<std::string>, std::size(kAxes)> cells;
-  for (size_t i = 0; i < cells.size(); ++i) cells[i] = split_list(row.cells.at(kAxes[i]));
+  std::array<std::vector<std::string>, std::size(kAxisColumns)> cells;
+  for (size_t i = 0; i < cells.size(); ++i) cells[i] = split_list(row.cells.at(kAxisColumns[i]));
   std::vector<Shape> shapes(cells[0].size());
   // Which axes there are says the rank; all inputs of a layer have the same.
   const bool image = !cells[1].empty() || !cells[2].empty(), sequence = !cells[3].empty();
@@ -65,13 +65,13 @@ std::vector<Shape> read_shapes(const SampleRow& row) {
   for (int i = 0; i < rank; ++i) {
     const auto column = static_cast<size_t>(axis_column(rank, i));
     if (cells[column].size() != shapes.size())
-      core::fail("{}: {} has {} numbers, in_channel {}; want one for each input", row.who, kAxes[column],
+      core::fail("{}: {} has {} numbers, in_channel {}; want one for each input", row.who, kAxisColumns[column],
                  cells[column].size(), shapes.size());
     for (size_t k = 0; k < shapes.size(); ++k) {
       int64_t extent = 0;
       if (!read_whole(cells[column][k], row.decimal_comma, extent) || extent < 1 || extent > nn::kMaxDimension)
-        core::fail("{}: {} is '{}', want a number from 1 to {}", row.who, kAxes[column], shown_cell(cells[column][k]),
-                   nn::kMaxDimension);
+        core::fail("{}: {} is '{}', want a number from 1 to {}", row.who, kAxisColumns[column],
+                   shown_cell(cells[column][k]), nn::kMaxDimension);
       shapes[k].rank = rank;
       shapes[k][i] = static_cast<int>(extent);
     }

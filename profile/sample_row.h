@@ -19,8 +19,8 @@ std::span<const AttributeColumn> attribute_columns();
 
 // Axes from the last one on: a vector has in_channel alone, a sequence step too, an image three, a sequence of images
 // all.
-constexpr const char* kAxes[] = {"in_channel", "in_width", "in_height", "step"};
-// Which of kAxes holds axis `i` of a shape of that rank. The first axis of a sequence is its step.
+constexpr const char* kAxisColumns[] = {"in_channel", "in_width", "in_height", "step"};
+// Which of kAxisColumns holds axis `i` of a shape of that rank. The first axis of a sequence is its step.
 constexpr int axis_column(int rank, int i) { return rank == 2 && i == 0 ? 3 : rank - 1 - i; }
 
 // All columns, in the order in which they are written.

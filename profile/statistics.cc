@@ -78,13 +78,4 @@ double conformal_quantile(std::vector<double> values, double share) {
   return values[rank - 1];
 }
 
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const size_t half = values.size() / 2;
-  std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(half), values.end());
-  if (values.size() % 2 == 1) return values[half];
-  const double below = *std::max_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(half));
-  return (below + values[half]) / 2;
-}
-
 }  // namespace fdi::profile

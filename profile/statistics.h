@@ -3,6 +3,8 @@
 #include <span>
 #include <vector>
 
+#include "device/measure.h"
+
 namespace fdi::profile {
 
 struct Errors {
@@ -18,6 +20,6 @@ std::vector<double> p_values(const std::vector<std::vector<double>>& x, std::spa
 // where there are too few.
 double conformal_quantile(std::vector<double> values, double share);
 
-double median(std::vector<double> values);
+using device::median;
 
 }  // namespace fdi::profile

@@ -14,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kVersion = 1;               // PRAGMA user_version
+constexpr int kSchemaVersion = 1;         // PRAGMA user_version
 constexpr int kApplication = 0x46444954;  // PRAGMA application_id: "FDIT"
 
 constexpr const char* kSchema = R"(
@@ -109,9 +109,9 @@ void Store::set_up() {
   const bool empty = version() == 0 && pragma("SELECT count(*) FROM sqlite_master") == 0;
   if (!empty && pragma("PRAGMA application_id") != kApplication)
     core::fail("{}: is a database of another program; give another file with --db", path_);
-  if (version() > kVersion)
+  if (version() > kSchemaVersion)
     core::fail("{}: was written by a later fastdeepiot (version {}, this one reads {}); use that one", path_, version(),
-               kVersion);
+               kSchemaVersion);
   if (empty && access_ != Access::kMake) {  // read as one that holds nothing; the file stays as it is
     close();
     if (const int code = sqlite3_open(":memory:", &db_); code != SQLITE_OK) fail(code);
@@ -126,7 +126,7 @@ void Store::set_up() {
   Transaction transaction(*this);
   if (version() == 0) {  // unless another process was faster
     execute(kSchema);
-    execute(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplication, kVersion).c_str());
+    execute(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplication, kSchemaVersion).c_str());
   }
   transaction.commit();
 }

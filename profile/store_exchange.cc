@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kVersion = 1;  // of the text
+constexpr int kTextVersion = 1;  // of the text
 
 // The members by which a run is shown and chosen; what else a request holds only tells it from others.
 void check_request(const json& request, const std::string& where) {
@@ -26,7 +26,7 @@ void check_request(const json& request, const std::string& where) {
 }  // namespace
 
 json Store::export_json(int64_t device, int64_t only_run) {
-  json out = {{"fastdeepiot_db", kVersion}, {"devices", json::array()}};
+  json out = {{"fastdeepiot_db", kTextVersion}, {"devices", json::array()}};
   for (const Device& d : devices()) {
     if (device != 0 && d.id != device) continue;
     json runs_json = json::array(), models_json = json::array();
@@ -60,9 +60,9 @@ json Store::export_json(int64_t device, int64_t only_run) {
 Store::Imported Store::import_json(const json& object, const std::string& where) {
   if (!object.is_object() || !object.contains("fastdeepiot_db"))
     core::fail("{}: is no export of a database; `fastdeepiot db export` writes one", where);
-  if (object["fastdeepiot_db"] != kVersion)
+  if (object["fastdeepiot_db"] != kTextVersion)
     core::fail("{}: was written by another version of fastdeepiot ({}, this one reads {})", where,
-               object["fastdeepiot_db"].dump(), kVersion);
+               object["fastdeepiot_db"].dump(), kTextVersion);
   check();
   Imported imported;
   Transaction transaction(*this);

@@ -16,7 +16,7 @@ namespace fdi::profile {
 namespace {
 
 constexpr const char* kFormat = "fastdeepiot time model";
-constexpr int kVersion = 2;
+constexpr int kModelVersion = 2;
 
 }  // namespace
 
@@ -58,8 +58,9 @@ TimeModel TimeModel::fit(const SampleSet& set, const FitOptions& options) {
 TimeModel TimeModel::from_json(const nlohmann::json& json, const std::string& where) {
   if (!json.is_object() || !json.contains("format") || json["format"] != kFormat)
     core::fail("{}: is no time model, as `fastdeepiot fit --out` writes it (\"format\" is not \"{}\")", where, kFormat);
-  if (number_field(json, "version", where, 0) != kVersion)
-    core::fail("{}: version {}, this program reads {}; fit the model anew", where, json["version"].dump(), kVersion);
+  if (number_field(json, "version", where, 0) != kModelVersion)
+    core::fail("{}: version {}, this program reads {}; fit the model anew", where, json["version"].dump(),
+               kModelVersion);
   TimeModel model;
   model.device_ = device::identity_from_json(field(json, "device", where), where);
   const nlohmann::json& ops = field(json, "ops", where);
@@ -78,7 +79,7 @@ nlohmann::json TimeModel::to_json() const {
   nlohmann::json ops = nlohmann::json::object();
   for (const auto& [op, model] : ops_) ops[std::string(nn::op_name(op))] = model->to_json();
   return {{"format", kFormat},
-          {"version", kVersion},
+          {"version", kModelVersion},
           {"device", device::identity_to_json(device_)},
           {"ops", std::move(ops)}};
 }

@@ -14,7 +14,7 @@ namespace {
 using nn::Op;
 
 constexpr std::array kSteps = {2, 3, 4, 6, 8, 12, 14, 16, 24, 32, 48, 64};
-constexpr size_t kMaxVariables = 12;
+constexpr size_t kMaxSearched = 12;
 constexpr size_t kMostTelling = 17;              // of what several searches found
 constexpr size_t kPool = Gram::kMaxColumns - 3;  // beside a newcomer, the bias and the target
 constexpr int kRounds = 3;                       // of refinement at the end
@@ -58,7 +58,7 @@ class Search {
     Found found;
     double error = error_without(chosen_.size());
     const double explained = error * kExplained;
-    while (chosen_.size() < kMaxVariables && error > explained) {
+    while (chosen_.size() < kMaxSearched && error > explained) {
       const Candidate* best = nullptr;
       double least = std::numeric_limits<double>::max();
       for (const Candidate& c : candidates) {

@@ -79,7 +79,6 @@ class CompressProgram : public Program {
     a.insert(a.end(), more.begin(), more.end());
     return a;
   }
-  static constexpr const char* kData = "synthetic:classes=4,height=16,width=16,train=160,test=40";
 };
 
 }  // namespace fdi::cli

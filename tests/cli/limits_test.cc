@@ -23,8 +23,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 namespace fs = std::filesystem;
 
-constexpr const char* kData = "synthetic:classes=4,height=16,width=16,train=160,test=40";
-
 void limit(__rlimit_resource resource, rlim_t most) {
   const rlimit value{most, most};
   ::setrlimit(resource, &value);

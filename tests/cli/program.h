@@ -18,6 +18,9 @@
 
 namespace fdi::cli {
 
+// What networks of the tests are trained on: four classes that are told apart within two epochs.
+inline constexpr const char* kData = "synthetic:classes=4,height=16,width=16,train=160,test=40";
+
 class Program : public ::testing::Test, public TempFolder {
  protected:
   struct Result {

@@ -55,7 +55,6 @@ class RunFolders : public Program {
     fs::create_directories((dir_ / name).parent_path());
     core::write_file_atomically(path(name), "x");
   }
-  static constexpr const char* kData = "synthetic:classes=4,height=16,width=16,train=160,test=40";
 };
 
 TEST_F(RunFolders, WhileACommandWorksInOneAllOthersAreKeptOut) {

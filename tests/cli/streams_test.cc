@@ -15,8 +15,6 @@ namespace {
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
-constexpr const char* kData = "synthetic:classes=4,height=16,width=16,train=160,test=40";
-
 void full(int stream) { ::dup2(::open("/dev/full", O_WRONLY), stream); }
 
 class Streams : public Program {

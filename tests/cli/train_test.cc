@@ -22,8 +22,6 @@ namespace {
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
-const std::string kData = "synthetic:classes=4,height=16,width=16,train=160,test=40";
-
 class Train : public Program {
  protected:
   static std::vector<std::string> tiny(const std::string& out, std::vector<std::string> more = {}) {

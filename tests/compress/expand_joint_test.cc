@@ -17,7 +17,6 @@ namespace {
 using nn::Op;
 using profile::Field;
 using testing::ElementsAre;
-constexpr auto kMultiple = profile::Condition::Kind::kMultiple;
 
 // A stepped model whose convolutions are slower once the network takes more than so many bytes.
 profile::TimeModel bounded_model(uint64_t seed, double bytes) {

@@ -5,6 +5,8 @@
 
 namespace fdi::compress {
 
+constexpr auto kMultiple = profile::Condition::Kind::kMultiple;
+
 struct Network {
   explicit Network(nn::NetworkSpec network, profile::TimeModel times_of)
       : spec(std::move(network)), groups(nn::unit_groups(spec)), model(std::move(times_of)) {}

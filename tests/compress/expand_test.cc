@@ -17,7 +17,6 @@ using nn::Op;
 using profile::Field;
 using testing::ElementsAre;
 using testing::IsEmpty;
-constexpr auto kMultiple = profile::Condition::Kind::kMultiple;
 constexpr auto kRange = profile::Condition::Kind::kRange;
 
 // Equation 9: 3x3 on 24x24, in milliseconds. conv2's in_channel is conv1's width.
@@ -101,7 +100,7 @@ TEST(ExpandPaper, SettlesConflictsByTheTotal) {
 }
 
 // A stopwatch that says what it is told, one pair after the other.
-struct Planted {
+struct Stepped {
   std::vector<double> after;
   int calls = 0;
   std::vector<double> operator()(const std::vector<nn::NetworkSpec>& networks) {
@@ -112,7 +111,7 @@ struct Planted {
 };
 
 std::vector<Trial> tried(const Network& n, const std::vector<int>& widths, std::vector<double> after) {
-  Planted planted{std::move(after)};
+  Stepped planted{std::move(after)};
   return try_widening(n.spec, n.groups, n.times, widths, std::ref(planted));
 }
 

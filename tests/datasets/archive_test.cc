@@ -51,16 +51,6 @@ Bytes tar_of(const std::vector<Entry>& entries, int filter = ARCHIVE_FILTER_NONE
   return out;
 }
 
-std::vector<int> values(const Dataset& data) {
-  std::vector<int> all;
-  Bytes pixels(static_cast<size_t>(data.image_shape().size()));
-  for (int64_t i = 0; i < data.size(); ++i) {
-    data.image(i, pixels);
-    all.push_back(pixels[0]);
-  }
-  return all;
-}
-
 class ArchiveTest : public DatasetFiles {
  protected:
   // As a plain tar, read in place; gzipped; and in memory: always the same.

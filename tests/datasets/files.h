@@ -30,6 +30,17 @@ class DatasetFiles : public ::testing::Test, public TempFolder {
   }
 };
 
+// The first byte of each image.
+inline std::vector<int> values(const Dataset& data) {
+  std::vector<int> all;
+  Bytes pixels(static_cast<size_t>(data.image_shape().size()));
+  for (int64_t i = 0; i < data.size(); ++i) {
+    data.image(i, pixels);
+    all.push_back(pixels[0]);
+  }
+  return all;
+}
+
 // Archives by path and in memory.
 inline DatasetPtr open_image_archive(const std::string& path, Split split, const ImageOptions& options) {
   return open_image_archive(Source(path), split, options);

@@ -28,16 +28,6 @@ class ImageSetTest : public DatasetFiles {
   }
 };
 
-std::vector<int> values(const Dataset& data) {
-  std::vector<int> all;
-  Bytes pixels(static_cast<size_t>(data.image_shape().size()));
-  for (int64_t i = 0; i < data.size(); ++i) {
-    data.image(i, pixels);
-    all.push_back(pixels[0]);
-  }
-  return all;
-}
-
 void expect_three(const Dataset& data) {
   EXPECT_THAT(data.classes(), ElementsAre("a", "b"));
   EXPECT_THAT(values(data), ElementsAre(10, 30, 31));

@@ -34,7 +34,7 @@ std::string message(const json& answer) {
   return answer.value("answer", "") == "error" ? answer["message"].get<std::string>() : "no error: " + answer.dump();
 }
 
-Job one_layer() {
+Job small_job() {
   Component c;
   c.layer.op = nn::Op::kFc;
   c.layer.name = "fc";
@@ -53,7 +53,7 @@ class Serve : public ::testing::Test {
 };
 
 TEST_F(Serve, GreetsAndMeasures) {
-  const auto answers = conversation({kHello, measure_request(7, one_layer(), kShort).dump()});
+  const auto answers = conversation({kHello, measure_request(7, small_job(), kShort).dump()});
   ASSERT_EQ(answers.size(), 2U);
   const Greeting greeting = greeting_from_json(answers[0], "agent");
   EXPECT_EQ(greeting.version, build_version());
@@ -74,15 +74,15 @@ TEST_F(Serve, SettingsTakeEffect) {
 }
 
 TEST_F(Serve, WhatIsWrongIsAnsweredAndTheNextRequestServed) {
-  json bad_job = measure_request(8, one_layer(), kShort);
+  json bad_job = measure_request(8, small_job(), kShort);
   bad_job.erase("job");
-  json bad_options = measure_request(9, one_layer(), kShort);
+  json bad_options = measure_request(9, small_job(), kShort);
   bad_options["options"]["min_runs"] = 0;
   const auto answers =
-      conversation({measure_request(1, one_layer(), kShort).dump(), "{\"ask\": \"hello\"", "[]", "{\"ask\": \"dance\"}",
+      conversation({measure_request(1, small_job(), kShort).dump(), "{\"ask\": \"hello\"", "[]", "{\"ask\": \"dance\"}",
                     hello_request({.engine = "nobody", .isa = "", .threads = 1}).dump(),
                     hello_request({.engine = "native", .isa = "mmx", .threads = 1}).dump(), kHello, bad_job.dump(),
-                    bad_options.dump(), measure_request(10, one_layer(), kShort).dump()});
+                    bad_options.dump(), measure_request(10, small_job(), kShort).dump()});
   ASSERT_EQ(answers.size(), 10U);
   EXPECT_THAT(message(answers[0]), HasSubstr("before hello"));
   EXPECT_EQ(answers[0]["id"], 1);

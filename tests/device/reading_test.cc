@@ -89,7 +89,7 @@ Component fully_connected(const std::string& name, int units) {
   c.in = {nn::Shape{64}};
   return c;
 }
-Job one_layer() {
+Job one_layer_job() {
   const Component c = fully_connected("fc", 20);
   return job_of(std::span(&c, 1));
 }
@@ -106,7 +106,7 @@ class TakeReading : public ::testing::Test {
 };
 
 TEST_F(TakeReading, OneNetworkRunsOnItsOwnInput) {
-  const Reading r = take_reading(engine, one_layer(), {.warm_up = 2, .min_runs = 5, .max_runs = 5});
+  const Reading r = take_reading(engine, one_layer_job(), {.warm_up = 2, .min_runs = 5, .max_runs = 5});
   EXPECT_EQ(r.total.runs, 5);
   EXPECT_EQ(seen.runs, 2 + 5);
   EXPECT_EQ(seen.spoilt_inputs, seen.runs - 1);  // nobody writes the input anew
@@ -145,7 +145,7 @@ TEST_F(TakeReading, LayersOfANetworkAreTimedWhereTheyRun) {
 }
 
 TEST_F(TakeReading, TouchedMemoryIsNotTimed) {
-  Job job = one_layer();
+  Job job = one_layer_job();
   job.touch_bytes = 1 << 20;
   const Reading r = take_reading(engine, job, {.warm_up = 2, .min_runs = 7, .max_runs = 7});
   EXPECT_EQ(r.total.runs, 7);
@@ -155,7 +155,7 @@ TEST_F(TakeReading, TouchedMemoryIsNotTimed) {
 
 TEST_F(TakeReading, ThreadsAreBoundWhileTimedAndFreeBeforeAndAfter) {
   const int before = processors_allowed();
-  take_reading(engine, one_layer(), {.min_runs = 2, .max_runs = 2});
+  take_reading(engine, one_layer_job(), {.min_runs = 2, .max_runs = 2});
   EXPECT_TRUE(seen.pinned);
   EXPECT_FALSE(seen.pinned_in_prepare);
   EXPECT_EQ(processors_allowed(), before);

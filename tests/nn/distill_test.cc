@@ -17,7 +17,7 @@
 namespace fdi::nn {
 namespace {
 
-constexpr int kClasses = 10, kBatch = 32;
+constexpr int kLessonClasses = 10, kLessonBatch = 32;
 
 core::ConstTensor view(const std::vector<float>& logits, int classes) {
   return {logits.data(), {static_cast<int>(logits.size()) / classes, classes}};
@@ -45,17 +45,17 @@ TEST(Distillation, WhoAgreesHasNothingToLearn) {
 TEST(Distillation, GradientIsThatOfTheLoss) {
   constexpr int kExamples = 3;
   core::Rng rng(1, core::Stream::kTest);
-  std::vector<float> teacher(kExamples * kClasses), student(teacher.size());
+  std::vector<float> teacher(kExamples * kLessonClasses), student(teacher.size());
   for (float& v : teacher) v = 3 * rng.normal();
   for (float& v : student) v = 3 * rng.normal();
   const std::vector<int> labels{0, 9, 4};
-  SoftmaxLoss cross_entropy(kExamples, kClasses);
+  SoftmaxLoss cross_entropy(kExamples, kLessonClasses);
   for (const DistillConfig& config : {DistillConfig{1, 1}, DistillConfig{1, 5}, DistillConfig{0.4, 3}}) {
     std::vector<float> d(student.size()), unused(student.size());
     const auto loss = [&](float* gradient) {
-      core::Tensor logits{student.data(), {kExamples, kClasses}};
+      core::Tensor logits{student.data(), {kExamples, kLessonClasses}};
       const double ce = cross_entropy.evaluate(logits, labels, gradient).loss;
-      return mix_distillation(config, view(teacher, kClasses), view(student, kClasses), ce, gradient);
+      return mix_distillation(config, view(teacher, kLessonClasses), view(student, kLessonClasses), ce, gradient);
     };
     loss(d.data());
     constexpr float kStep = 1.0F / 64;   // exact in float beside logits of some units
@@ -79,7 +79,7 @@ TEST(Distillation, AStudentLearnsWithoutLabels) {
     bool next(Batch& batch) override {
       if (!ArraySource::next(batch)) return false;
       labels_.assign(batch.labels.begin(), batch.labels.end());
-      for (int& label : labels_) label = (label + 1) % kClasses;
+      for (int& label : labels_) label = (label + 1) % kLessonClasses;
       batch.labels = labels_;
       return true;
     }
@@ -87,28 +87,28 @@ TEST(Distillation, AStudentLearnsWithoutLabels) {
   };
   TrainConfig config;
   config.epochs = 6;
-  config.batch = kBatch;
+  config.batch = kLessonBatch;
   config.lr = 0.01;
   TrainState taught(small_network(), config);
-  ArraySource train(200, taught.spec.input, kClasses, kBatch, true);
+  ArraySource train(200, taught.spec.input, kLessonClasses, kLessonBatch, true);
   Trainer(taught, {}).run(train, nullptr);
   const Model teacher{taught.spec, std::move(taught.parameters), {}};
 
   config.seed = 2;
   config.distill = {.weight = 1, .temperature = 2};
   TrainState learning(small_network(), config);
-  WrongLabels wrong(200, learning.spec.input, kClasses, kBatch, true);
+  WrongLabels wrong(200, learning.spec.input, kLessonClasses, kLessonBatch, true);
   Trainer(learning, {.checkpoint = {}, .on_step = {}, .teacher = &teacher}).run(wrong, nullptr);
-  ArraySource test(100, teacher.spec.input, kClasses, kBatch, false, 4);
-  EXPECT_GT(evaluate(teacher.spec, teacher.parameters, kBatch, test).accuracy(), 0.8);
-  EXPECT_GT(evaluate(learning.spec, learning.parameters, kBatch, test).accuracy(), 0.8);
+  ArraySource test(100, teacher.spec.input, kLessonClasses, kLessonBatch, false, 4);
+  EXPECT_GT(evaluate(teacher.spec, teacher.parameters, kLessonBatch, test).accuracy(), 0.8);
+  EXPECT_GT(evaluate(learning.spec, learning.parameters, kLessonBatch, test).accuracy(), 0.8);
 }
 
 TEST(Distillation, RefusesWhatCannotBe) {
   const NetworkSpec spec = small_network();
   const Model teacher{spec, Parameters(spec), {}};
   try {
-    Teacher({}, teacher, kBatch, {7});
+    Teacher({}, teacher, kLessonBatch, {7});
     FAIL();
   } catch (const core::Error& e) {
     EXPECT_THAT(e.what(), ::testing::HasSubstr("has outputs (10), the one that learns (7)"));

@@ -26,14 +26,14 @@ Parameters lively(const NetworkSpec& spec) {
   return parameters;
 }
 
-void fill(std::span<float> out, uint64_t stream) {
+void fill_random(std::span<float> out, uint64_t stream) {
   core::Rng rng(6, core::Stream::kTest, stream);
   for (float& v : out) v = rng.uniform(-1, 1);
 }
 
 std::vector<float> run(const NetworkSpec& spec, Parameters& parameters, Mode mode, int batch) {
   Network network(spec, parameters, batch, mode);
-  fill(network.input().span(), 0);
+  fill_random(network.input().span(), 0);
   Pass pass;
   pass.batch = batch;
   const Tensor y = network.forward(pass);
@@ -134,13 +134,13 @@ TEST(Fuse, TrainingWithFusedReluHasTheSameGradients) {
   for (const NetworkSpec& s : {spec, fused}) {
     Parameters parameters = lively(s);
     Network network(s, parameters, 4, Mode::kTraining);
-    fill(network.input().span(), 0);
+    fill_random(network.input().span(), 0);
     Pass pass;
     pass.batch = 4;
     pass.training = true;
     Tensor y = network.forward(pass);
     std::vector<float> dy(static_cast<size_t>(y.size()));
-    fill(dy, 1);
+    fill_random(dy, 1);
     network.backward(pass, {dy.data(), y.shape});
     gradients.emplace_back(network.gradients().begin(), network.gradients().end());
   }

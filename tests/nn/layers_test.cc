@@ -11,7 +11,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string error_of(Op op, const Shape& in, const Attributes& attr = {}) {
+std::string layer_error(Op op, const Shape& in, const Attributes& attr = {}) {
   try {
     output_shapes(single(op, in, attr));
   } catch (const core::Error& e) {
@@ -139,14 +139,14 @@ TEST(DropoutLayers, ChannelDropoutDropsAChannelEverywhereInOneExample) {
 }
 
 TEST(LayerShapes, ErrorsNameTheLayerAndTheShape) {
-  EXPECT_THAT(error_of(Op::kMaxPool, {5}, {.kernel = {2, 2}}), HasSubstr("[max_pool max_pool] got (5)"));
-  EXPECT_THAT(error_of(Op::kAvgPool, {2, 2, 1}, {.kernel = {3, 3}, .padding = Padding::kValid}),
+  EXPECT_THAT(layer_error(Op::kMaxPool, {5}, {.kernel = {2, 2}}), HasSubstr("[max_pool max_pool] got (5)"));
+  EXPECT_THAT(layer_error(Op::kAvgPool, {2, 2, 1}, {.kernel = {3, 3}, .padding = Padding::kValid}),
               HasSubstr("(2, 2, 1)"));
-  EXPECT_THAT(error_of(Op::kGlobalAvgPool, {5, 2}), HasSubstr("want an image"));
-  EXPECT_THAT(error_of(Op::kTimeMean, {5, 2, 1}), HasSubstr("want a sequence"));
-  EXPECT_THAT(error_of(Op::kGru, {5}, {.units = 4}), HasSubstr("[gru gru] got (5), want a sequence"));
-  EXPECT_THAT(error_of(Op::kLstm, {5, 2, 2}, {.units = 4}), HasSubstr("want a sequence"));
-  EXPECT_THAT(error_of(Op::kDropout, {5}, {.rate = 1.0F}), HasSubstr("rate"));
+  EXPECT_THAT(layer_error(Op::kGlobalAvgPool, {5, 2}), HasSubstr("want an image"));
+  EXPECT_THAT(layer_error(Op::kTimeMean, {5, 2, 1}), HasSubstr("want a sequence"));
+  EXPECT_THAT(layer_error(Op::kGru, {5}, {.units = 4}), HasSubstr("[gru gru] got (5), want a sequence"));
+  EXPECT_THAT(layer_error(Op::kLstm, {5, 2, 2}, {.units = 4}), HasSubstr("want a sequence"));
+  EXPECT_THAT(layer_error(Op::kDropout, {5}, {.rate = 1.0F}), HasSubstr("rate"));
 }
 
 }  // namespace

@@ -35,12 +35,12 @@ NetworkSpec dag(bool relu) {
   return b.take();
 }
 
-constexpr double kTolerance = GradientCheck::kTolerance;
+constexpr double kGradientTolerance = GradientCheck::kTolerance;
 
 TEST(Network, GradientsOfADagMatchDifferences) {
   GradientCheck check(dag(false), 3);
-  EXPECT_LT(check.worst_of_parameters(), kTolerance);
-  EXPECT_LT(check.worst_of_input(), kTolerance);
+  EXPECT_LT(check.worst_of_parameters(), kGradientTolerance);
+  EXPECT_LT(check.worst_of_input(), kGradientTolerance);
 }
 
 TEST(Network, ABatchSmallerThanPlannedHasTheSameGradients) {

@@ -21,7 +21,7 @@ NetworkSpec parse(const std::string& text) { return spec_from_json(parse_json(te
 
 std::string layer(const std::string& rest) { return R"({"input": [8, 8, 3], "layers": [)" + rest + "]}"; }
 
-std::string error_of(const std::string& text) {
+std::string spec_error(const std::string& text) {
   try {
     parse(text);
   } catch (const core::Error& e) {
@@ -62,11 +62,11 @@ TEST(Spec, LayersInOrderStayInOrder) {
 }
 
 TEST(Spec, CycleIsListed) {
-  const std::string message = error_of(layer(R"({"op":"add","name":"a","inputs":["input","c"]},
+  const std::string message = spec_error(layer(R"({"op":"add","name":"a","inputs":["input","c"]},
     {"op":"add","name":"b","inputs":["a","a"]}, {"op":"add","name":"c","inputs":["b","input"]},
     {"op":"add","name":"d","inputs":["c","input"]})"));
   EXPECT_EQ(message, "net.json: the layers form a cycle: a <- c <- b <- a; remove one of these inputs");
-  EXPECT_THAT(error_of(layer(R"({"op":"add","name":"a","inputs":["a","input"]})")), HasSubstr("a <- a;"));
+  EXPECT_THAT(spec_error(layer(R"({"op":"add","name":"a","inputs":["a","input"]})")), HasSubstr("a <- a;"));
 }
 
 struct Refusal {
@@ -79,7 +79,7 @@ void PrintTo(const Refusal& refusal, std::ostream* out) { *out << refusal.text; 
 class SpecRefuses : public ::testing::TestWithParam<Refusal> {};
 
 TEST_P(SpecRefuses, WithTheReason) {
-  const std::string message = error_of(GetParam().text);
+  const std::string message = spec_error(GetParam().text);
   EXPECT_THAT(message, AllOf(HasSubstr("net.json: "), HasSubstr(GetParam().message), Not(HasSubstr("\n"))));
 }
 
@@ -221,8 +221,8 @@ TEST(Spec, BuiltByHandIsCheckedToo) {
 }
 
 TEST(Spec, DeepNestingDoesNotOverflowTheStack) {
-  EXPECT_THAT(error_of(std::string(200000, '[')), HasSubstr("not JSON"));
-  EXPECT_THAT(error_of(std::string(200000, '[') + std::string(200000, ']')), HasSubstr("want an object"));
+  EXPECT_THAT(spec_error(std::string(200000, '[')), HasSubstr("not JSON"));
+  EXPECT_THAT(spec_error(std::string(200000, '[') + std::string(200000, ']')), HasSubstr("want an object"));
 }
 
 struct ShapeCase {

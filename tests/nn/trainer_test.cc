@@ -19,18 +19,22 @@
 namespace fdi::nn {
 namespace {
 
-constexpr int kClasses = 10, kBatch = 32, kExamples = 200;  // 200: the last batch is a partial one
+constexpr int kTrainerClasses = 10, kTrainerBatch = 32, kExamples = 200;  // 200: the last batch is a partial one
 
 TrainConfig small_config() {
   TrainConfig config;
   config.epochs = 3;
-  config.batch = kBatch;
+  config.batch = kTrainerBatch;
   config.lr = 0.01;
   return config;
 }
 
-ArraySource train_source(const NetworkSpec& spec) { return {kExamples, spec.input, kClasses, kBatch, true}; }
-ArraySource other_source(const NetworkSpec& spec) { return {100, spec.input, kClasses, kBatch, false, 4}; }
+ArraySource train_source(const NetworkSpec& spec) {
+  return {kExamples, spec.input, kTrainerClasses, kTrainerBatch, true};
+}
+ArraySource other_source(const NetworkSpec& spec) {
+  return {100, spec.input, kTrainerClasses, kTrainerBatch, false, 4};
+}
 
 std::vector<double> losses(const std::string& isa, int threads, int steps) {
   const std::string isa_before = kernels::isa();
@@ -68,12 +72,12 @@ TEST(Trainer, Learns) {
   ASSERT_EQ(state.history.size(), 6U);
   EXPECT_LT(state.history.back().loss, 0.3 * state.history.front().loss);
   EXPECT_EQ(state.optimizer.steps(), 6 * train.batches());
-  const Evaluation e = evaluate(spec, state.parameters, kBatch, test);
+  const Evaluation e = evaluate(spec, state.parameters, kTrainerBatch, test);
   EXPECT_GT(e.accuracy(), 0.8);
   EXPECT_EQ(e.examples, 100);
   int64_t all = 0, diagonal = 0;
-  for (int t = 0; t < kClasses; ++t)
-    for (int p = 0; p < kClasses; ++p) all += e.count(t, p), diagonal += t == p ? e.count(t, p) : 0;
+  for (int t = 0; t < kTrainerClasses; ++t)
+    for (int p = 0; p < kTrainerClasses; ++p) all += e.count(t, p), diagonal += t == p ? e.count(t, p) : 0;
   EXPECT_EQ(all, 100);
   EXPECT_EQ(diagonal, e.correct);
 }
@@ -82,8 +86,8 @@ TEST(Trainer, EvaluationDoesNotDependOnTheBatch) {
   const NetworkSpec spec = small_network();
   TrainState state(spec, small_config());
   ArraySource test = other_source(spec);
-  const Evaluation a = evaluate(spec, state.parameters, kBatch, test);
-  ArraySource one_by_one(100, spec.input, kClasses, 1, false, 4);
+  const Evaluation a = evaluate(spec, state.parameters, kTrainerBatch, test);
+  ArraySource one_by_one(100, spec.input, kTrainerClasses, 1, false, 4);
   const Evaluation b = evaluate(spec, state.parameters, 1, one_by_one);
   EXPECT_EQ(a.confusion, b.confusion);
   EXPECT_NEAR(a.loss, b.loss, 1e-5);
@@ -95,17 +99,17 @@ TEST(Trainer, TheDiagonalOfTheConfusionIsWhatWasCorrect) {
   ArraySource test = other_source(spec);
   const Tensor bias = state.parameters.tensor(*state.parameters.find("fc3.bias"));
   const auto expect_diagonal = [&](int64_t counted) {
-    const Evaluation e = evaluate(spec, state.parameters, kBatch, test);
+    const Evaluation e = evaluate(spec, state.parameters, kTrainerBatch, test);
     int64_t all = 0, diagonal = 0;
-    for (int t = 0; t < kClasses; ++t)
-      for (int p = 0; p < kClasses; ++p) all += e.count(t, p), diagonal += t == p ? e.count(t, p) : 0;
+    for (int t = 0; t < kTrainerClasses; ++t)
+      for (int p = 0; p < kTrainerClasses; ++p) all += e.count(t, p), diagonal += t == p ? e.count(t, p) : 0;
     EXPECT_EQ(diagonal, e.correct);
     EXPECT_EQ(all, counted);
     EXPECT_FALSE(std::signbit(e.loss));
   };
   bias.data[0] = -NAN;  // class 0 is never the answer
   expect_diagonal(100);
-  std::fill_n(bias.data, kClasses, -NAN);
+  std::fill_n(bias.data, kTrainerClasses, -NAN);
   expect_diagonal(0);
 }
 
@@ -128,7 +132,7 @@ TEST(Trainer, BestEpochIsKeptAndPatienceEndsTheRun) {
   const auto all = state.parameters.all();
   EXPECT_TRUE(std::equal(all.begin(), all.end(), state.best.begin(), state.best.end()));
   ArraySource again = other_source(spec);
-  EXPECT_DOUBLE_EQ(evaluate(spec, state.parameters, kBatch, again).accuracy(), best);
+  EXPECT_DOUBLE_EQ(evaluate(spec, state.parameters, kTrainerBatch, again).accuracy(), best);
 }
 
 // A validation pass that takes 0.6 s: after the first of three epochs, the two to come take 1.2 s at least.
@@ -142,8 +146,8 @@ TEST(Trainer, TheTimeLeftCountsValidation) {
   };
   const NetworkSpec spec = small_network();
   TrainState state(spec, small_config());
-  ArraySource train(kBatch, spec.input, kClasses, kBatch, true);
-  SlowSource validation(kBatch, spec.input, kClasses, kBatch, false, 4);
+  ArraySource train(kTrainerBatch, spec.input, kTrainerClasses, kTrainerBatch, true);
+  SlowSource validation(kTrainerBatch, spec.input, kTrainerClasses, kTrainerBatch, false, 4);
   core::Progress progress;
   TrainOptions options;
   options.progress = &progress;

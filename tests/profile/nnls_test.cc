@@ -14,7 +14,7 @@ namespace fdi::profile {
 namespace {
 
 // Gram matrices square the condition number: 1e-16 becomes about 1e-10 for columns of the usual kind.
-constexpr double kTolerance = 1e-7;
+constexpr double kSolverTolerance = 1e-7;
 
 Gram gram_of(const std::vector<double>& a, const std::vector<double>& y, int columns) {
   Gram gram(columns + 1);
@@ -38,7 +38,7 @@ TEST(Nnls, AgreesWithScipy) {
     const Nnls got = solve_nnls(gram_of(a, y, columns));
     double size = 0;
     for (const double value : y) size += value * value;
-    EXPECT_NEAR(got.error, problem["error"].get<double>(), kTolerance * size);
+    EXPECT_NEAR(got.error, problem["error"].get<double>(), kSolverTolerance * size);
     for (int j = 0; j < columns; ++j) EXPECT_GE(got.weight[j], 0);
     // What the weights say: X w, row by row (with dependent columns the weights themselves are not unique).
     for (size_t i = 0; i < y.size(); ++i) {

@@ -55,17 +55,18 @@ TEST_F(StoreFile, ALockedFileIsSaid) {
   ASSERT_EQ(sqlite3_open(path_.c_str(), &other), SQLITE_OK);
   ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
   Store store(path_, Store::Access::kMake, 0);
-  EXPECT_THAT(refusal([&] { store.open_run(test_device(), kRequest); }),
+  EXPECT_THAT(message_of([&] { store.open_run(test_device(), kRequest); }),
               AllOf(HasSubstr(path_), HasSubstr("locked by another process")));
   sqlite3_exec(other, "ROLLBACK", nullptr, nullptr, nullptr);
   sqlite3_close(other);
-  EXPECT_EQ(refusal([&] { store.open_run(test_device(), kRequest); }), "accepted");
+  EXPECT_EQ(message_of([&] { store.open_run(test_device(), kRequest); }), "");
 }
 
 TEST_F(StoreFile, DamagedAndForeignFilesAreLeftAlone) {
   const std::string file = (dir_ / "f.db").string();
   core::write_file_atomically(file, std::string(9000, 'x'));
-  EXPECT_THAT(refusal([&] { Store store(file); }), AllOf(HasSubstr(file), HasSubstr("damaged"), HasSubstr("rename")));
+  EXPECT_THAT(message_of([&] { Store store(file); }),
+              AllOf(HasSubstr(file), HasSubstr("damaged"), HasSubstr("rename")));
   EXPECT_EQ(core::read_file(file), std::string(9000, 'x'));
 
   {
@@ -78,9 +79,9 @@ TEST_F(StoreFile, DamagedAndForeignFilesAreLeftAlone) {
   ASSERT_GT(bytes.size(), 16384U);
   std::fill(bytes.begin() + 5000, bytes.end() - 2000, '\xAA');
   core::write_file_atomically(path_, bytes);
-  EXPECT_THAT(refusal([&] { Store(path_).check(); }), HasSubstr("damaged"));
-  EXPECT_THAT(refusal([&] { Store(path_).readings(1); }), HasSubstr("damaged"));
-  EXPECT_THAT(refusal([&] { Store(path_).import_json({{"fastdeepiot_db", 1}}, "f.json"); }), HasSubstr("damaged"));
+  EXPECT_THAT(message_of([&] { Store(path_).check(); }), HasSubstr("damaged"));
+  EXPECT_THAT(message_of([&] { Store(path_).readings(1); }), HasSubstr("damaged"));
+  EXPECT_THAT(message_of([&] { Store(path_).import_json({{"fastdeepiot_db", 1}}, "f.json"); }), HasSubstr("damaged"));
   EXPECT_EQ(core::read_file(path_), bytes);
 
   const std::string foreign = (dir_ / "other.db").string();
@@ -88,17 +89,17 @@ TEST_F(StoreFile, DamagedAndForeignFilesAreLeftAlone) {
   ASSERT_EQ(sqlite3_open(foreign.c_str(), &db), SQLITE_OK);
   sqlite3_exec(db, "CREATE TABLE songs (name TEXT)", nullptr, nullptr, nullptr);
   sqlite3_close(db);
-  EXPECT_THAT(refusal([&] { Store store(foreign); }), HasSubstr("another program"));
+  EXPECT_THAT(message_of([&] { Store store(foreign); }), HasSubstr("another program"));
 
   const std::string later = (dir_ / "later.db").string();
   { Store store(later); }
   ASSERT_EQ(sqlite3_open(later.c_str(), &db), SQLITE_OK);
   sqlite3_exec(db, "PRAGMA user_version = 99", nullptr, nullptr, nullptr);
   sqlite3_close(db);
-  EXPECT_THAT(refusal([&] { Store store(later); }), HasSubstr("later fastdeepiot (version 99"));
+  EXPECT_THAT(message_of([&] { Store store(later); }), HasSubstr("later fastdeepiot (version 99"));
 
-  EXPECT_THAT(refusal([&] { Store store(dir_.string()); }), HasSubstr("is a folder"));
-  EXPECT_THAT(refusal([&] { Store store("/proc/fdi/f.db"); }), HasSubstr("cannot make the folder"));
+  EXPECT_THAT(message_of([&] { Store store(dir_.string()); }), HasSubstr("is a folder"));
+  EXPECT_THAT(message_of([&] { Store store("/proc/fdi/f.db"); }), HasSubstr("cannot make the folder"));
 }
 
 TEST_F(StoreFile, ATextThatIsNoJsonIsDamage) {
@@ -107,7 +108,7 @@ TEST_F(StoreFile, ATextThatIsNoJsonIsDamage) {
   ASSERT_EQ(sqlite3_open(path_.c_str(), &db), SQLITE_OK);
   ASSERT_EQ(sqlite3_exec(db, "UPDATE models SET model = '{'", nullptr, nullptr, nullptr), SQLITE_OK);
   sqlite3_close(db);
-  EXPECT_THAT(refusal([&] { Store(path_).models(0); }), AllOf(HasSubstr(path_), HasSubstr("damaged")));
+  EXPECT_THAT(message_of([&] { Store(path_).models(0); }), AllOf(HasSubstr(path_), HasSubstr("damaged")));
 }
 
 // A full disk, played by a limit on the size of files: the reading is refused, those before it are there.
@@ -125,7 +126,7 @@ TEST_F(StoreFile, AFullDiskLosesNothingMeasured) {
     ::signal(SIGXFSZ, SIG_IGN);
     const rlimit limit{200'000, 200'000};
     ::setrlimit(RLIMIT_FSIZE, &limit);
-    std::string message = "accepted";
+    std::string message = "";
     int kept = 0;
     try {
       Store store(path_);

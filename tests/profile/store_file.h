@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "profile/store.h"
+#include "tests/message_of.h"
 #include "tests/profile/samples.h"
 #include "tests/temp_folder.h"
 
@@ -42,16 +43,6 @@ inline const std::vector<device::Job>& three() {
     return list;
   }();
   return jobs;
-}
-
-template <class Call>
-std::string refusal(Call call) {
-  try {
-    call();
-  } catch (const core::Error& e) {
-    return e.what();
-  }
-  return "accepted";
 }
 
 }  // namespace fdi::profile

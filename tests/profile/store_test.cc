@@ -100,7 +100,7 @@ TEST_F(StoreFile, RemovesWithAllThatBelongsToIt) {
   store.add_jobs(run.id, three());
   store.keep(run.id, reading(0, 0));
   const int64_t model = store.add_model(test_device(), {{"v", 1}});
-  EXPECT_THAT(refusal([&] { store.remove(Store::Kind::kRun, 99); }), HasSubstr("has no run 99"));
+  EXPECT_THAT(message_of([&] { store.remove(Store::Kind::kRun, 99); }), HasSubstr("has no run 99"));
   store.remove(Store::Kind::kModel, model);
   EXPECT_FALSE(store.newest_model(test_device()));
   store.remove(Store::Kind::kDevice, run.device);
@@ -120,12 +120,12 @@ TEST_F(StoreFile, ExportAndImport) {
   const json all = store.export_json();
   EXPECT_EQ(all["devices"].size(), 2U);
   EXPECT_EQ(store.export_json(run.device)["devices"].size(), 1U);
-  EXPECT_THAT(refusal([&] { store.export_json(77); }), HasSubstr("has no device 77"));
+  EXPECT_THAT(message_of([&] { store.export_json(77); }), HasSubstr("has no device 77"));
   const json one = store.export_json(0, run.id);
   ASSERT_EQ(one["devices"].size(), 1U);
   EXPECT_EQ(one["devices"][0]["runs"].size(), 1U);
   EXPECT_TRUE(one["devices"][0]["models"].empty());
-  EXPECT_THAT(refusal([&] { store.export_json(0, 77); }), HasSubstr("has no run 77"));
+  EXPECT_THAT(message_of([&] { store.export_json(0, 77); }), HasSubstr("has no run 77"));
 
   Store second((dir_ / "second.db").string());
   const Store::Imported imported = second.import_json(all, "f.json");
@@ -147,7 +147,7 @@ TEST_F(StoreFile, ABadImportChangesNothing) {
   store.keep(run.id, reading(0, 0));
   const json good = store.export_json();
   Store second((dir_ / "second.db").string());
-  const auto refused = [&](const json& bad) { return refusal([&] { second.import_json(bad, "f.json"); }); };
+  const auto refused = [&](const json& bad) { return message_of([&] { second.import_json(bad, "f.json"); }); };
   EXPECT_THAT(refused(json::array()), HasSubstr("f.json: is no export"));
   json bad = good;
   bad["fastdeepiot_db"] = 2;
