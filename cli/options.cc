@@ -17,6 +17,7 @@
 #include "cli/terminal.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/restart.h"
 #include "core/threads.h"
 #include "kernels/gemm.h"
 #include "kernels/isa.h"
@@ -133,7 +134,7 @@ void check_on_off(const char* option, const std::string& value) {
 }
 
 void warn_if_too_many(int threads) {
-  if (threads > core::hardware_threads())
+  if (threads > core::hardware_threads() && !core::restarted())
     note("{} threads on {} processors: those that share one wait for each other, and all of them for the last", threads,
          core::hardware_threads());
 }

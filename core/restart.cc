@@ -38,10 +38,12 @@ void unbind() {
 
 }  // namespace
 
+bool restarted() { return std::getenv(kOnce) != nullptr; }
+
 void restart_with(std::initializer_list<Setting> settings) {
   std::error_code ignored;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  if (self.filename() != "fastdeepiot" || std::getenv(kOnce) != nullptr) return;
+  if (self.filename() != "fastdeepiot" || restarted()) return;
   bool changed = false;
   for (const Setting& setting : settings) {
     if (std::getenv(setting.name) != nullptr) continue;

@@ -11,6 +11,8 @@ struct Setting {
 // Sets those of the settings that the environment lacks; what the user gave is left alone. If any was missing, the
 // program starts anew, once. Does nothing outside the program `fastdeepiot` (a test that links this).
 void restart_with(std::initializer_list<Setting> settings);
+// Whether this program was started anew: what was said before has been said.
+bool restarted();
 
 // For training with several threads: OpenMP's spin at its barriers for milliseconds, in which another process could
 // run, and its threads wait for the one that was displaced. With 1000 turns a training on 2 threads beside a busy

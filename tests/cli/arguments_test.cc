@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/threads.h"
 #include "tests/cli/program.h"
 
 namespace fdi::cli {
@@ -117,6 +118,13 @@ TEST_F(Arguments, MoreThreadsThanProcessorsAreAllowedWithAWarning) {
   EXPECT_EQ(r.status, 0);
   EXPECT_THAT(r.err, HasSubstr("1024 threads on "));
   EXPECT_EQ(run({"info", "--zoo", "lenet", "--threads", "1"}).err, "");
+  // Training starts itself anew (core/restart.h), and says it once all the same.
+  const std::string more = std::to_string(core::hardware_threads() + 1);
+  const std::string err =
+      run({"train", "--zoo", "lenet", "--data", kData, "--epochs", "1", "--threads", more, "--out", "r"}).err;
+  const size_t first = err.find(more + " threads on ");
+  ASSERT_NE(first, std::string::npos) << err;
+  EXPECT_EQ(err.find(" threads on ", first + 10), std::string::npos) << err;
 }
 
 // A table of VGG-16's layers needs none of its 553 MB of weights.
