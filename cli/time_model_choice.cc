@@ -39,6 +39,7 @@ profile::TimeModel read_model(const std::string& file, const nn::NetworkSpec& ne
   return model;
 }
 
+// The device's newest model that covers `network`; where none does, the newest of all.
 std::optional<profile::TimeModel> newest_model(const std::string& path, const device::Identity& device,
                                                const nn::NetworkSpec& network) {
   if (!core::path_exists(path)) return std::nullopt;
@@ -46,11 +47,13 @@ std::optional<profile::TimeModel> newest_model(const std::string& path, const de
   const std::optional<profile::Store::Device> known = store.find_device(device);
   if (!known) return std::nullopt;
   std::vector<profile::Store::Model> models = store.models(known->id);
+  std::optional<profile::TimeModel> newest;
   for (auto m = models.rbegin(); m != models.rend(); ++m) {
     auto model = profile::TimeModel::from_json(m->model, fmt::format("{}: model {}", path, m->id));
     if (ops_of(network, &model).empty()) return model;
+    if (!newest) newest = std::move(model);
   }
-  return std::nullopt;
+  return newest;
 }
 
 }  // namespace
@@ -147,11 +150,13 @@ void fail_no_time_model(const TimingOptions& options, const device::Identity& de
   if (!options.isa.empty()) flags += " --isa " + options.isa;
   if (options.threads != 1) flags += fmt::format(" --threads {}", options.threads);
   if (!options.database.empty()) flags += " --db " + core::shell_word(options.database);
+  const std::string path = store_path(options.database);
+  const std::optional<profile::TimeModel> newest = newest_model(path, device, network);
   core::fail(
       "{}: no time model of {} in {}{}; run `fastdeepiot profile --for {}{}`, then `fastdeepiot fit{}`, or give "
       "--time-model FILE",
-      device::key(device), ops_of(network), store_path(options.database),
-      other_devices(store_path(options.database), device), name, flags, flags);
+      device::key(device), ops_of(network, newest ? &*newest : nullptr), path, other_devices(path, device), name, flags,
+      flags);
 }
 
 std::vector<std::string> outside_scope(const profile::NetworkPrediction& prediction) {

@@ -94,6 +94,14 @@ TEST_F(TimeModelChoice, WithoutOneTheCommandsAreNamed) {
                         HasSubstr("then `fastdeepiot fit --engine onednn --threads 2"))));
 }
 
+// What the newest model knows is not missing.
+TEST_F(TimeModelChoice, OnlyWhatIsMissingIsNamed) {
+  profile::Store(file("f.db")).add_model(device_, model(mlp_, 2, device_).to_json());
+  EXPECT_FALSE(find_time_model(options_, device_, lenet_));
+  EXPECT_THAT([&] { fail_no_time_model(options_, device_, lenet_, "lenet"); },
+              ThrowsMessage<core::Error>(HasSubstr("no time model of conv2d, max_pool in ")));
+}
+
 TEST_F(TimeModelChoice, TimingLeavesThreadsAndInstructionSetAsTheyWere) {
   const int threads = core::threads();
   const std::string isa = kernels::isa();
