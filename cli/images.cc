@@ -94,6 +94,9 @@ TrainingImages divide(const Opened& opened, const Cut& cut) {
   TrainingImages images{take(opened.train, cut.limit), nullptr, take(opened.test, cut.limit), {}};
   announce(*images.train, opened.how);
   for (const std::string& warning : images.test->warnings()) note("warning: {}", warning);
+  if (images.train->classes().size() == 1)
+    note("warning: all images are of one class ({}), so there is nothing to tell apart: images lie in <split>/<class>/",
+         core::printable(images.train->classes()[0]));
   if (cut.validation > 0)
     std::tie(images.train, images.validation) = datasets::split_validation(images.train, cut.validation, cut.seed);
   return images;

@@ -16,7 +16,7 @@ enum class Split { kTrain, kTest };
 // The folder and archive names that a split may have; the first one is its name for people.
 inline std::span<const char* const> split_names(Split split) {
   static constexpr const char* kTrain[] = {"train"};
-  static constexpr const char* kTest[] = {"test", "val", "validation"};
+  static constexpr const char* kTest[] = {"test", "val", "valid", "validation"};
   if (split == Split::kTrain) return kTrain;
   return kTest;
 }

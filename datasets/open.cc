@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <filesystem>
 
@@ -65,16 +66,28 @@ bool is_data_folder(const fs::path& folder) {
          find_split(folder, Split::kTest).kind != Found::kNothing;
 }
 
+// The name that a split's folder should have where it has a similar one ("Train", "testing"), or "".
+std::string split_meant(const std::string& folder) {
+  std::string name = folder;
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (name.ends_with("ing")) name.resize(name.size() - 3);
+  for (const Split split : {Split::kTrain, Split::kTest})
+    if (std::ranges::find(split_names(split), name) != split_names(split).end()) return name == folder ? "" : name;
+  return {};
+}
+
 // What a folder without a split holds instead, and what to do: "; ...", or "".
 std::string hint(const std::string& folder) {
-  std::vector<std::string> archives, classes, sets;
+  std::vector<std::string> archives, classes, sets, renames;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     const std::string name = it->path().filename().string();
     std::error_code ignored;
     const auto bytes = it->is_regular_file(ignored) ? static_cast<int64_t>(it->file_size(ignored)) : -1;
     if (const std::string set = unread_set(name, bytes); !set.empty()) return "; this is " + set;
-    if (it->is_directory(ignored) && is_data_folder(it->path())) {
+    if (const std::string split = split_meant(name); it->is_directory(ignored) && !split.empty()) {
+      renames.push_back(fmt::format("{} to {}", core::printable(name), split));
+    } else if (it->is_directory(ignored) && is_data_folder(it->path())) {
       sets.push_back(it->path().string());
     } else if (it->is_directory(ignored) && !is_hidden_folder(name)) {
       for (fs::directory_iterator file(it->path(), ignored), last; !ignored && file != last; file.increment(ignored))
@@ -87,7 +100,8 @@ std::string hint(const std::string& folder) {
     }
   }
   if (error) return fmt::format("; it cannot be looked into: {}", error.message());
-  for (auto* names : {&archives, &classes, &sets}) std::sort(names->begin(), names->end());
+  for (auto* names : {&archives, &classes, &sets, &renames}) std::sort(names->begin(), names->end());
+  if (!renames.empty()) return fmt::format("; rename {}", fmt::join(renames, " and "));
   if (!sets.empty()) return fmt::format("; its folder {} holds some: give that with --data", list_of(sets));
   const fs::path above = fs::absolute(fs::path(folder) / "..", error).lexically_normal();
   if (!classes.empty() && is_data_folder(above))

@@ -20,6 +20,7 @@ namespace fdi::cli {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 namespace fs = std::filesystem;
 
 class Train : public Program {
@@ -294,6 +295,17 @@ class TrainOnFiles : public Train {
     return a;
   }
 };
+
+// A folder too much between split and classes makes one class of everything.
+TEST_F(TrainOnFiles, OneClassIsTold) {
+  put("set/train/all/1.png", 1);
+  put("set/test/all/2.png", 2);
+  const Result r = run(on("set", "run"));
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.err, HasSubstr("warning: all images are of one class (all), so there is nothing to tell apart"));
+  put_set("other");
+  EXPECT_THAT(run(on("other", "run2")).err, Not(HasSubstr("one class")));
+}
 
 TEST_F(TrainOnFiles, AMovedSetIsFoundAgainAndAChangedOneIsSaid) {
   put_set("setA");

@@ -117,7 +117,7 @@ TEST_F(ImageSetTest, EmptyFoldersAreErrors) {
   EXPECT_THAT(message_of([&] { open_image_folder(path("missing"), Split::kTrain, {}); }),
               HasSubstr("missing: cannot read the folder: No such file"));
   EXPECT_THAT(message_of([&] { open_image_archive(make_tar(three_images()), "set.tar", Split::kTest, {}); }),
-              AllOf(HasSubstr("set.tar: holds no images"), HasSubstr("test|val|validation")));
+              AllOf(HasSubstr("set.tar: holds no images"), HasSubstr("test|val|valid|validation")));
 }
 
 // Each member takes two blocks. What ends between two members lacks its end mark only: it is read, with a warning.
@@ -256,7 +256,7 @@ TEST_F(ImageSetTest, ImagesWithoutClassFoldersAreCounted) {
   write("val/1.png", flat(1));
   write("val/2.png", flat(2));
   EXPECT_THAT(message_of([&] { open_image_folder(path("val"), Split::kTest, {}); }),
-              AllOf(HasSubstr("holds no images; wanted test|val|validation/<class>/*.jpg"),
+              AllOf(HasSubstr("holds no images; wanted test|val|valid|validation/<class>/*.jpg"),
                     HasSubstr("2 images are in no class folder: put each into a folder named after its class")));
   write("one/images/1.png", flat(1));
   EXPECT_THAT(message_of([&] { open_image_folder(path("one"), Split::kTrain, {}); }),

@@ -201,8 +201,21 @@ TEST_F(OpenTest, WhatIsMissingIsListed) {
               HasSubstr("none: no such file or folder"));
   fs::create_directories(path("empty"));
   EXPECT_THAT(message_of([&] { open_dataset(path("empty"), Split::kTest); }),
-              AllOf(HasSubstr("empty: holds no test data"), HasSubstr("(test|val|validation)/<class>/"),
+              AllOf(HasSubstr("empty: holds no test data"), HasSubstr("(test|val|valid|validation)/<class>/"),
                     HasSubstr("cifar-10-binary.tar.gz")));
+}
+
+TEST_F(OpenTest, FoldersNamedAlmostLikeSplits) {
+  write("set/Training/cat/1.png", make_png(2, 2, Bytes(12, 1)));
+  write("set/TEST/cat/1.png", make_png(2, 2, Bytes(12, 1)));
+  EXPECT_THAT(message_of([&] { open_dataset(path("set"), Split::kTrain); }),
+              HasSubstr("set: holds no train data; looked for "));
+  EXPECT_THAT(message_of([&] { open_dataset(path("set"), Split::kTrain); }),
+              HasSubstr("; rename TEST to test and Training to train"));
+  fs::rename(path("set/Training"), path("set/train"));
+  EXPECT_THAT(message_of([&] { open_dataset(path("set"), Split::kTest); }), HasSubstr("; rename TEST to test"));
+  fs::rename(path("set/TEST"), path("set/valid"));
+  EXPECT_EQ(open_dataset(path("set"), Split::kTest)->size(), 1);
 }
 
 TEST_F(OpenTest, TrainAndTestMustAgree) {
