@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The main job, from a fresh clone, in a quarter of an hour on two processors: profiles this machine, learns its time
+# The main job, from a fresh clone, in 12 to 20 minutes on two processors: profiles this machine, learns its time
 # model, trains a small VGG on CIFAR-10, compresses it in five ways, measures all of them here and shows them in a table
 # and on a page. Everything that it writes lies in build/ and demo-out/.
 set -euo pipefail
