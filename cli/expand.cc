@@ -98,7 +98,7 @@ struct Place {
   Place(const std::string& out, const std::string& model) : file(out) {
     if (out.ends_with(".safetensors")) {
       check_other_model(out, model);
-      check_writable(out);
+      check_writable(out, Written::kModel);
     } else if (!out.empty()) {
       folder.emplace(out, "expand", false);
       file = folder->model();

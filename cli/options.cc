@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -21,6 +22,7 @@
 #include "core/threads.h"
 #include "kernels/gemm.h"
 #include "kernels/isa.h"
+#include "nn/file_kind.h"
 
 namespace fdi::cli {
 
@@ -146,6 +148,19 @@ void check_other_model(const std::string& out, const std::string& model) {
       core::fail("--out {}: is the model that is read; choose another file", out);
 }
 
-void check_writable(const std::string& path) { core::AtomicFile probe(path); }  // dropped uncommitted: leaves nothing
+void check_writable(const std::string& path, Written what) {
+  core::AtomicFile probe(path);  // dropped uncommitted: leaves nothing
+  std::error_code none;
+  if (!std::filesystem::is_regular_file(path, none)) return;
+  std::string begin(4096, '\0');
+  std::ifstream file(path, std::ios::binary);
+  file.read(begin.data(), static_cast<std::streamsize>(begin.size()));
+  begin.resize(static_cast<size_t>(file.gcount()));
+  const std::string_view kind = nn::file_kind(begin);
+  const bool text = kind.empty() || kind == nn::kJsonText, model = kind == nn::kSafetensors;
+  if (begin.empty() || (what == Written::kText ? text : model)) return;
+  core::fail("{}: is {} already, which would be lost; give another name, or remove it first", path,
+             kind.empty() ? "another kind of file" : kind);
+}
 
 }  // namespace fdi::cli

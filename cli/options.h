@@ -39,8 +39,10 @@ void check_on_off(const char* option, const std::string& value);
 // Says on standard error where there are more threads than processors here.
 void warn_if_too_many(int threads);
 
-// Throws Error where a file of this name could not be created: said before hours of work, not after.
-void check_writable(const std::string& path);
+// Throws Error where a file of this name could not be created, or would replace one that is not its like: a text a
+// database or a model, a model anything but a model. Said before hours of work, not after.
+enum class Written { kText, kModel };
+void check_writable(const std::string& path, Written what = Written::kText);
 
 // Throws Error where `out` is the model file that is read (`model`: it, or the folder of its run): what is made of a
 // model never replaces it.

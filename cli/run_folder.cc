@@ -32,7 +32,7 @@ void RunFolder::make() {
     lock();
     check_content();
   }
-  check_writable(model());
+  check_writable(model(), Written::kModel);
 }
 
 std::string RunFolder::file(const char* name) const { return (fs::path(path_) / name).string(); }

@@ -49,7 +49,7 @@ bool is_safetensors(std::string_view bytes) {  // a header below 4 GiB, which is
 }  // namespace
 
 std::string_view file_kind(std::string_view bytes) {
-  if (is_safetensors(bytes)) return "a safetensors file";
+  if (is_safetensors(bytes)) return kSafetensors;
   for (const Magic& magic : kMagic)
     if (bytes.size() >= magic.at && bytes.substr(magic.at).starts_with(magic.bytes)) return magic.kind;
   if (bytes.starts_with("PK\x03\x04"))
@@ -58,7 +58,7 @@ std::string_view file_kind(std::string_view bytes) {
                : "a zip archive, as PyTorch, Keras and NumPy write them";
   if (is_onnx(bytes)) return "an ONNX file";
   const size_t first = bytes.find_first_not_of(" \t\r\n");
-  if (first != std::string_view::npos && bytes[first] == '{') return "a JSON text";
+  if (first != std::string_view::npos && bytes[first] == '{') return kJsonText;
   return "";
 }
 

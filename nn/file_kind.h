@@ -5,6 +5,8 @@
 
 namespace fdi::nn {
 
+inline constexpr std::string_view kSafetensors = "a safetensors file", kJsonText = "a JSON text";
+
 // "an ONNX file"; empty: unknown.
 std::string_view file_kind(std::string_view bytes);
 

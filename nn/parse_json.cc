@@ -54,7 +54,7 @@ json parse_json(std::string_view text, std::string_view where) {
     });
   } catch (const json::parse_error& e) {
     const std::string_view kind = file_kind(text);
-    if (!kind.empty() && kind != "a JSON text") core::fail("{}: is {}, not JSON", where, kind);
+    if (!kind.empty() && kind != kJsonText) core::fail("{}: is {}, not JSON", where, kind);
     core::fail("{}: byte {}: not JSON{}; correct it or write the file anew", where, e.byte,
                text.empty() ? " (it is empty)" : "");
   } catch (const json::exception&) {  // a number that no double holds

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/threads.h"
+#include "profile/store.h"
 #include "tests/cli/program.h"
 
 namespace fdi::cli {
@@ -134,6 +135,25 @@ TEST_F(Arguments, InfoTakesNoMemoryForWeights) {
   rusage own{};  // a process begins with the peak of the one that started it
   ::getrusage(RUSAGE_SELF, &own);
   EXPECT_LE(r.peak_bytes, std::max<int64_t>(400 << 20, int64_t{own.ru_maxrss} * 1024));
+}
+
+// What is written replaces its like alone: `db export` given the database's own name would end it.
+TEST_F(Arguments, OutputReplacesOnlyItsLike) {
+  profile::Store(path("f.db"));
+  ASSERT_EQ(run({"train", "--zoo", "lenet", "--data", kData, "--epochs", "1", "--out", "r"}).status, 0);
+  const std::string model = "r/model.safetensors";
+  const std::string database = core::read_file(path("f.db")), weights = core::read_file(path(model));
+  refused({"db", "export", "f.db", "--db", "f.db"}, "f.db: is an SQLite database already, which would be lost");
+  refused({"info", "--zoo", "lenet", "--json", model}, model + ": is a safetensors file already");
+  refused({"info", "--zoo", "lenet", "--json", "f.db"}, "f.db: is an SQLite database already");
+  core::write_file_atomically(path("keep.json"), "{}");
+  refused({"shrink", "--model", "r", "--keep", "keep.json", "--out", "f.db"}, "f.db: is an SQLite database already");
+  refused({"shrink", "--model", "r", "--keep", "keep.json", "--out", "keep.json"}, "keep.json: is a JSON text already");
+  EXPECT_EQ(core::read_file(path("f.db")), database);
+  EXPECT_EQ(core::read_file(path(model)), weights);
+  core::write_file_atomically(path("x.json"), "");
+  for (int again = 0; again < 2; ++again)
+    EXPECT_EQ(run({"info", "--zoo", "lenet", "--json", "x.json"}).status, 0) << "its own output of before";
 }
 
 TEST_F(Arguments, UnwritableOutputIsFoundBeforeTheWork) {
