@@ -95,9 +95,8 @@ nlohmann::json trials_json(const Outcome& outcome, const nn::Model& model, const
 
 // Where the model goes: a file, or a folder that `report` reads like one of compress.
 struct Place {
-  Place(const std::string& out, const std::string& model) : file(out) {
+  explicit Place(const std::string& out) : file(out) {
     if (out.ends_with(".safetensors")) {
-      check_other_model(out, model);
       check_writable(out, Written::kModel);
     } else if (!out.empty()) {
       folder.emplace(out, "expand", false);
@@ -111,7 +110,7 @@ struct Place {
 void expand(const ExpandFlags& flags) {
   const auto start = std::chrono::steady_clock::now();
   const nn::Model model = nn::load_model(flags.model);
-  Place place(flags.out, flags.model);
+  Place place(flags.out);
   const nn::UnitGroups groups = nn::unit_groups(model.spec);
   nn::require_groups(model.spec, groups);
   const AsTimed timed(flags.timing);

@@ -49,7 +49,8 @@ void add_common(CLI::App& command, CommonOptions& common, std::function<void()> 
       ->type_name("N")
       ->capture_default_str()
       ->group(group);
-  command.callback([&common, threads, work = std::move(work)] {
+  command.callback([&command, &common, threads, work = std::move(work)] {
+    check_distinct_files(command);
     if (threads->count() > 0) {
       core::set_threads(common.threads);
       warn_if_too_many(common.threads);
@@ -131,6 +132,21 @@ void print(const CommonOptions& common, const std::string& text) {
   if (common.json != "-") write_output(text);
 }
 
+void check_distinct_files(const CLI::App& command) {
+  std::error_code none;  // of files that are not there: they are not the same
+  for (const char* written : {"--json", "--out", "--csv", "--svg"}) {
+    const CLI::Option* to = command.get_option_no_throw(written);
+    if (to == nullptr || to->count() == 0 || !std::filesystem::is_regular_file(to->results().back(), none)) continue;
+    for (const CLI::Option* other : command.get_options())
+      for (const std::string& value : other->results())
+        if (other != to &&
+            (std::filesystem::equivalent(value, to->results().back(), none) ||
+             std::filesystem::equivalent(std::filesystem::path(value) / kModelFile, to->results().back(), none)))
+          core::fail("{} {}: is the file of {}, too, and would be lost; give another name", written,
+                     to->results().back(), other->get_name());
+  }
+}
+
 void check_on_off(const char* option, const std::string& value) {
   if (value != "on" && value != "off") core::fail("{} {}: wanted on or off", option, value);
 }
@@ -139,13 +155,6 @@ void warn_if_too_many(int threads) {
   if (threads > core::hardware_threads() && !core::restarted())
     note("{} threads on {} processors: those that share one wait for each other, and all of them for the last", threads,
          core::hardware_threads());
-}
-
-void check_other_model(const std::string& out, const std::string& model) {
-  std::error_code none;  // of files that are not there: they are not the same
-  for (const std::string& file : {model, (std::filesystem::path(model) / kModelFile).string()})
-    if (std::filesystem::equivalent(out, file, none))
-      core::fail("--out {}: is the model that is read; choose another file", out);
 }
 
 void check_writable(const std::string& path, Written what) {

@@ -33,6 +33,10 @@ void check_numbers(CLI::App& app);
 void write_result(const CommonOptions& common, const nlohmann::json& result);
 void print(const CommonOptions& common, const std::string& text);
 
+// Throws Error where a file to write (--json, --out, --csv, --svg) is that of another option: what is read would be
+// lost.
+void check_distinct_files(const CLI::App& command);
+
 // Throws Error for an option's value that is neither "on" nor "off".
 void check_on_off(const char* option, const std::string& value);
 
@@ -43,9 +47,5 @@ void warn_if_too_many(int threads);
 // database or a model, a model anything but a model. Said before hours of work, not after.
 enum class Written { kText, kModel };
 void check_writable(const std::string& path, Written what = Written::kText);
-
-// Throws Error where `out` is the model file that is read (`model`: it, or the folder of its run): what is made of a
-// model never replaces it.
-void check_other_model(const std::string& out, const std::string& model);
 
 }  // namespace fdi::cli

@@ -61,7 +61,8 @@ void add_profiling(CLI::App& command, ProfilingOptions& options, std::function<v
       ->type_name("N")
       ->capture_default_str()
       ->group(group);
-  command.callback([&options, work = std::move(work)] {
+  command.callback([&command, &options, work = std::move(work)] {
+    check_distinct_files(command);
     if (!options.common.json.empty() && options.common.json != "-") check_writable(options.common.json);
     work();
   });

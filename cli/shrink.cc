@@ -25,7 +25,6 @@ constexpr uint64_t kMaxKeepFile = 64 << 20;
 
 void shrink(const ShrinkFlags& flags) {
   const nn::Model model = nn::load_model(flags.model);
-  check_other_model(flags.out, flags.model);
   check_writable(flags.out, Written::kModel);
   const nn::UnitGroups groups = nn::unit_groups(model.spec);
   nn::require_groups(model.spec, groups);

@@ -147,10 +147,17 @@ TEST_F(Arguments, OutputReplacesOnlyItsLike) {
   refused({"info", "--zoo", "lenet", "--json", model}, model + ": is a safetensors file already");
   refused({"info", "--zoo", "lenet", "--json", "f.db"}, "f.db: is an SQLite database already");
   core::write_file_atomically(path("keep.json"), "{}");
+  core::write_file_atomically(path("r/result.json"), "{}");
   refused({"shrink", "--model", "r", "--keep", "keep.json", "--out", "f.db"}, "f.db: is an SQLite database already");
-  refused({"shrink", "--model", "r", "--keep", "keep.json", "--out", "keep.json"}, "keep.json: is a JSON text already");
+  refused({"shrink", "--model", "r", "--keep", "keep.json", "--out", "r/result.json"},
+          "r/result.json: is a JSON text already");
   EXPECT_EQ(core::read_file(path("f.db")), database);
   EXPECT_EQ(core::read_file(path(model)), weights);
+  core::write_file_atomically(path("net.json"), R"({"name": "n", "input": [20], "layers": [
+    {"op": "fc", "name": "a", "inputs": ["input"], "units": 20}]})");
+  refused({"info", "--spec", "net.json", "--json", "./net.json"}, "--json ./net.json: is the file of --spec, too");
+  core::write_file_atomically(path("s.csv"), "op,in_channel,out_channel,median_us\nfc,8,8,1\n");
+  refused({"fit", "--samples", "s.csv", "--out", "s.csv"}, "--out s.csv: is the file of --samples, too");
   core::write_file_atomically(path("x.json"), "");
   for (int again = 0; again < 2; ++again)
     EXPECT_EQ(run({"info", "--zoo", "lenet", "--json", "x.json"}).status, 0) << "its own output of before";

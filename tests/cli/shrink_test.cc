@@ -44,7 +44,9 @@ TEST_F(Program, ShrinksAModel) {
   for (const std::string model : {"run/model.safetensors", "run"}) {
     const Result same = run({"shrink", "--model", model, "--keep", "keep.json", "--out", "./run/model.safetensors"});
     EXPECT_EQ(same.status, 2);
-    EXPECT_THAT(same.err, HasSubstr("--out ./run/model.safetensors: is the model that is read; choose another file"));
+    EXPECT_THAT(
+        same.err,
+        HasSubstr("--out ./run/model.safetensors: is the file of --model, too, and would be lost; give another name"));
   }
 
   core::write_file_atomically(path("keep.json"), R"({"conv1": [99]})");
