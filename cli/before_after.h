@@ -12,6 +12,8 @@
 
 namespace fdi::cli {
 
+constexpr int kComparedExamples = 8;  // random inputs on which the outputs of two models are compared
+
 struct BeforeAfter {
   const nn::Model& before;
   const nn::Model& after;

@@ -31,8 +31,6 @@ struct ExpandFlags {
   std::string model, out, expand = "joint", verify = "on";
 };
 
-constexpr int kComparedOn = 8;  // that outputs are compared on
-
 // Section 3.2: of each layer, what may be widened without asking the tree (figure 3). None where laws are rounded.
 nlohmann::json simplified_models(const profile::TimeModel& model, const nn::NetworkSpec& spec) {
   nlohmann::json simplified = nlohmann::json::object();
@@ -125,7 +123,7 @@ void expand(const ExpandFlags& flags) {
   if (place.folder) place.folder->make();
   if (!place.file.empty()) nn::save_model(place.file, wide.spec, wide.parameters, wide.metadata);
   const BeforeAfter pair{model, wide, timed, &chosen->model,
-                         compress::max_output_difference(model, wide, kComparedOn, flags.common.seed)};
+                         compress::max_output_difference(model, wide, kComparedExamples, flags.common.seed)};
   nlohmann::json result = before_after_json(pair, outcome.times);
   const nlohmann::json simplified = simplified_models(chosen->model, model.spec);
   std::string text = chosen->forced() ? chosen->note + "\n" : "";

@@ -20,7 +20,6 @@ struct ShrinkFlags {
   std::string model, keep, out;
 };
 
-constexpr int kCheckedOn = 8;  // that outputs are compared on
 constexpr uint64_t kMaxKeepFile = 64 << 20;
 
 void shrink(const ShrinkFlags& flags) {
@@ -36,8 +35,8 @@ void shrink(const ShrinkFlags& flags) {
   const nn::Model small = compress::shrink(model, groups, keep);
   nn::save_model(flags.out, small.spec, small.parameters, small.metadata);
 
-  const double difference =
-      compress::max_output_difference(compress::masked(model, groups, keep), small, kCheckedOn, flags.common.seed);
+  const double difference = compress::max_output_difference(compress::masked(model, groups, keep), small,
+                                                            kComparedExamples, flags.common.seed);
   const BeforeAfter pair{model,      small,
                          timed,      time_model ? &time_model->model : nullptr,
                          difference, " from the model whose other units are switched off"};

@@ -105,6 +105,8 @@ TEST_F(CompressBudget, KeptAlreadyByTheModelAloneIsCompressed) {
   EXPECT_GT(ms, got["predicted_ms_original"].get<double>());
   EXPECT_EQ(got["unchanged"], false);
   EXPECT_FALSE(got["candidates"].empty());
+  EXPECT_TRUE(
+      std::ranges::any_of(got["candidates"], [&](const auto& c) { return c["widths"] != got["widths_original"]; }));
 }
 
 TEST_F(CompressBudget, KeptAlreadyByTheClockToo) {
